@@ -1,0 +1,86 @@
+"""kadapter: plug knowledge into frozen language models. The public names, loaded when they are first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kadapter.adapter import Adapter, BackboneInfo, HiddenStates, build_adapter
+    from kadapter.backbone import Backbone, BackboneAlias, load_backbone
+    from kadapter.composition import Composition
+    from kadapter.errors import (
+        BackboneError,
+        ConfigError,
+        KadapterError,
+        StorageError,
+        UnknownNameError,
+    )
+    from kadapter.evaluation import evaluate
+    from kadapter.hookspecs import hookimpl
+    from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource
+    from kadapter.model import KnowledgeModel
+    from kadapter.recipe import Recipe
+    from kadapter.registry import Registry, default_registry
+    from kadapter.storage import load_adapter, save_adapter
+    from kadapter.task import Encoded, Task
+    from kadapter.training import pretrain
+
+_HOMES = {
+    "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "build_adapter"],
+    "backbone": ["Backbone", "BackboneAlias", "load_backbone"],
+    "composition": ["Composition"],
+    "errors": ["BackboneError", "ConfigError", "KadapterError", "StorageError", "UnknownNameError"],
+    "evaluation": ["evaluate"],
+    "hookspecs": ["hookimpl"],
+    "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource"],
+    "model": ["KnowledgeModel"],
+    "recipe": ["Recipe"],
+    "registry": ["Registry", "default_registry"],
+    "storage": ["load_adapter", "save_adapter"],
+    "task": ["Encoded", "Task"],
+    "training": ["pretrain"],
+}
+
+__all__ = [
+    "Adapter",
+    "Backbone",
+    "BackboneAlias",
+    "BackboneError",
+    "BackboneInfo",
+    "Composition",
+    "ConfigError",
+    "Encoded",
+    "HiddenStates",
+    "KadapterError",
+    "Knowledge",
+    "KnowledgeModel",
+    "KnowledgeModule",
+    "KnowledgeSource",
+    "Recipe",
+    "Registry",
+    "StorageError",
+    "Task",
+    "UnknownNameError",
+    "build_adapter",
+    "default_registry",
+    "evaluate",
+    "hookimpl",
+    "load_adapter",
+    "load_backbone",
+    "pretrain",
+    "save_adapter",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("kadapter")
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"kadapter.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'kadapter' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

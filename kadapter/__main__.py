@@ -1,0 +1,5 @@
+"""`python -m kadapter` is `kadapter`."""
+
+from kadapter.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""What an adapter is: a module that reads hidden states of a frozen backbone and gives features of its width.
+
+Shapes, here and everywhere: B batch, T tokens, W width of the backbone, L layers, S = L + 1 states.
+States are counted from 0, the output of the embeddings, to L, the backbone's last; layer k gives state k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from kadapter.config import make_config
+from kadapter.errors import BackboneError, ConfigError
+from kadapter.registry import Registry, default_registry
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """What an adapter may know of the backbone before it sees a state.
+
+    Attributes:
+        name: what the user called it: an alias, a folder or a hub id.
+        model_type: the family, as transformers names it ("roberta").
+        width: W, the length of one hidden state.
+        layers: L.
+        heads: attention heads of a layer.
+        intermediate: width between the two feed-forward projections.
+        causal: whether a token sees only itself and earlier ones.
+        fingerprint: 16 hexadecimal digits made from samples of the weights.
+        copy_layer: gives a fresh, trainable copy of layer k, 1 <= k <= L.
+    """
+
+    name: str
+    model_type: str
+    width: int
+    layers: int
+    heads: int
+    intermediate: int
+    causal: bool
+    fingerprint: str
+    copy_layer: Callable[[int], nn.Module] = field(repr=False, compare=False)
+
+    def check_state(self, state: int) -> None:
+        """Raise BackboneError unless 0 <= `state` <= L."""
+        if not 0 <= state <= self.layers:
+            raise BackboneError(
+                f"state {state} was asked for, but backbone '{self.name}' has {self.layers} layers: "
+                f"its states are 0 (embeddings) to {self.layers} (last)"
+            )
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """What the backbone handed to one of its layers beside the hidden states: masks, positions and the like."""
+
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+    def repeat(self, layer: nn.Module, hidden: Tensor) -> Tensor:
+        """Call a layer of the same family in the same way: `hidden` (B, T, W) -> (B, T, W)."""
+        output = layer(hidden, *self.arguments, **self.options)
+        return output if isinstance(output, Tensor) else output[0]
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """The states of one pass of the backbone that somebody reads, and what is needed to work beside it.
+
+    Attributes:
+        states: state number -> (B, T, W).
+        attention_mask: (B, T), True at real tokens, False at padding.
+        causal: whether a token sees only itself and earlier ones.
+        calls: layer number -> how the backbone called that layer in this pass.
+    """
+
+    states: Mapping[int, Tensor]
+    attention_mask: Tensor
+    causal: bool = False
+    calls: Mapping[int, LayerCall] = field(default_factory=dict)
+
+    def __getitem__(self, state: int) -> Tensor:
+        """Give one state, (B, T, W)."""
+        return self.states[state]
+
+    def visible(self) -> Tensor:
+        """Say which token may attend to which: (B, 1, T, T), True where query (row) may see key (column).
+
+        A token always sees itself: without that, left padding on a causal backbone gives rows of NaN.
+        """
+        batch, tokens = self.attention_mask.shape
+        own = torch.eye(tokens, dtype=torch.bool, device=self.attention_mask.device)
+        allowed = self.attention_mask[:, None, :].expand(batch, tokens, tokens)
+        return ((allowed.tril() if self.causal else allowed) | own)[:, None]
+
+
+class Adapter(nn.Module):
+    """A knowledge adapter. A type of adapter is a subclass, which a plugin returns from `register_adapter_types`.
+
+    Attributes:
+        name: what recipes and the command line call the type.
+        Config: a frozen dataclass with the options of the type.
+        presets: named sets of options.
+        reads: the states that `forward` wants to find in its `HiddenStates`.
+        borrows: the layers whose calls it wants to find there too.
+        sequential_positions: asks that padding be numbered as tokens are, which only the states of padding show.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    reads: tuple[int, ...] = ()
+    borrows: tuple[int, ...] = ()
+    sequential_positions: bool = False
+
+    def __init__(self, config: Any, backbone: BackboneInfo) -> None:
+        super().__init__()
+        self.config: Any = config
+        self.backbone = backbone
+
+    @classmethod
+    def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the options of an adapter of the same shape with random weights, to measure a trained one against.
+
+        A type that starts from random weights leaves this as it is.
+        """
+        return dict(options)
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        """Give the features, (B, T, W), of one pass of the backbone."""
+        raise TypeError(f"adapter type {type(self).__name__} does not say how it gives features")
+
+
+def build_adapter(options: Mapping[str, Any], backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
+    """Build a fresh adapter from `{"type": ..., "preset": ..., option: value, ...}`.
+
+    Raises:
+        UnknownNameError: nobody registered that type.
+        ConfigError: the type has no such preset or option.
+        BackboneError: the options do not fit the backbone.
+    """
+    options = dict(options)
+    kind = (registry or default_registry()).adapter_types[_type_of(options)]
+    chosen = {**_preset(kind, options.pop("preset", None)), **options}
+    config: Any = make_config(kind.Config, chosen, owner=f"adapter type '{kind.name}'")
+    adapter = kind(config, backbone)
+    for state in adapter.reads:
+        backbone.check_state(state)
+    return adapter
+
+
+def _type_of(options: dict[str, Any]) -> str:
+    if "type" not in options:
+        raise ConfigError(f"an adapter needs a type, for instance {{'type': 'k-adapter'}}; given: {options}")
+    return str(options.pop("type"))
+
+
+def _preset(kind: type[Adapter], name: str | None) -> Mapping[str, Any]:
+    if name is not None and name not in kind.presets:
+        there = ", ".join(kind.presets) or "none"
+        raise ConfigError(f"adapter type '{kind.name}' has no preset '{name}'; it has {there}")
+    return kind.presets[name] if name else {}

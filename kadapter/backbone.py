@@ -1,0 +1,289 @@
+"""The frozen model: load any transformers model, find its layers, run it once and keep what is read."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from kadapter.adapter import BackboneInfo, HiddenStates, LayerCall
+from kadapter.errors import BackboneError
+from kadapter.registry import Registry, default_registry
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_NOT_REPEATED = (
+    "past_key_value",
+    "past_key_values",
+    "use_cache",
+    "output_attentions",
+    "output_hidden_states",
+)
+
+
+@dataclass(frozen=True)
+class BackboneAlias:
+    """A short name for a model, from a plugin's `register_backbones`.
+
+    Attributes:
+        name: the short name.
+        locate: gives the folder (or hub id) when asked; raises BackboneError when it is not there.
+        licence: of the weights.
+        description: one line for people.
+        layers: dotted path of the list of layers, where the rule does not find it.
+    """
+
+    name: str
+    locate: Callable[[], Path | str]
+    licence: str
+    description: str = ""
+    layers: str | None = None
+
+
+class Backbone(nn.Module):
+    """A transformers model whose layers are known.
+
+    Attributes:
+        model: the transformers model, in evaluation mode and frozen until `thaw`.
+        tokenizer: its tokenizer.
+        layers: its transformer layers, first to last.
+        info: what adapters may know of it.
+        frozen: whether it runs without gradient.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        name: str | None = None,
+        layers: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model.get_encoder() if model.config.is_encoder_decoder else model
+        self.tokenizer = tokenizer
+        self.layers_path = layers
+        self.layers = _find_layers(self.model, layers)
+        self.frozen = True
+        self.requires_grad_(False).eval()
+        self.info = _describe(self.model, self.layers, name or model.config.model_type)
+        self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
+
+    def thaw(self) -> None:
+        """Let the backbone be trained as well: from here on it is another model than the one loaded."""
+        self.frozen = False
+        self.model.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Switch to training mode; a frozen backbone stays in evaluation mode, without dropout."""
+        return super().train(mode and not self.frozen)
+
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        reads: frozenset[int],
+        borrows: frozenset[int] = frozenset(),
+        sequential_positions: bool = False,
+    ) -> HiddenStates:
+        """Run once and give the states `reads` and the calls of the layers `borrows`.
+
+        The pass ends early when nothing above is needed.
+
+        Args:
+            inputs: `input_ids` (B, T), `attention_mask` (B, T) and whatever else; the model takes what it knows.
+            reads: states, 0 to L.
+            borrows: layers, 1 to L.
+            sequential_positions: number all positions one after another, padding included.
+        """
+        inputs = self._prepare(inputs, sequential_positions)
+        recorder = _Recorder(reads, borrows)
+        with recorder.listen(self.layers), torch.no_grad() if self.frozen else nullcontext():
+            try:
+                last = self.model(**inputs).last_hidden_state
+            except _Enough:
+                last = None
+        # After a final norm the last state differs from what leaves the last layer: take the model's word.
+        if last is not None and len(self.layers) in reads:
+            recorder.states[len(self.layers)] = last
+        mask = inputs["attention_mask"].bool()
+        return HiddenStates(recorder.states, mask, self.info.causal, recorder.calls)
+
+    def _prepare(self, inputs: Mapping[str, Tensor], sequential_positions: bool) -> dict[str, Any]:
+        ready: dict[str, Any] = {key: value for key, value in inputs.items() if key in self._accepted}
+        tokens = ready["input_ids"]
+        ready.setdefault("attention_mask", torch.ones_like(tokens))
+        if "use_cache" in self._accepted or "past_key_values" in self._accepted:
+            ready["use_cache"] = False
+        if sequential_positions:
+            start = _first_position(self.model)
+            ready["position_ids"] = torch.arange(start, start + tokens.shape[1], device=tokens.device)[None]
+        return ready
+
+
+def load_backbone(name: str | Path, registry: Registry | None = None) -> Backbone:
+    """Load a backbone by alias, folder or hub id, in float32, frozen.
+
+    Raises:
+        BackboneError: nothing of that name can be loaded.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    registry = registry or default_registry()
+    alias = registry.backbones.get(str(name))
+    place = alias.locate() if alias else name
+    try:
+        model = AutoModel.from_pretrained(place, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise BackboneError(_cannot_load(str(name), error, registry)) from error
+    _make_paddable(tokenizer)
+    return Backbone(model, tokenizer, name=str(name), layers=alias.layers if alias else None)
+
+
+def _cannot_load(name: str, error: Exception, registry: Registry) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    there = ", ".join(sorted(registry.backbones))
+    return (
+        f"backbone '{name}' cannot be loaded ({reason}); give an alias ({there}), "
+        f"a folder that holds a transformers model, or the id of one on the Hub"
+    )
+
+
+def _make_paddable(tokenizer: PreTrainedTokenizerBase) -> None:
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def _find_layers(model: nn.Module, path: str | None) -> nn.ModuleList:
+    """Find the list of layers: the one named, or the outermost list as long as the config says there are layers."""
+    if path is not None:
+        named = dict(model.named_modules()).get(path)
+        if not isinstance(named, nn.ModuleList):
+            raise BackboneError(f"'{path}' is not a list of layers of {type(model).__name__}; {_lists(model)}")
+        return named
+    count = model.config.num_hidden_layers  # type: ignore[union-attr]
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise BackboneError(
+        f"no list of {count} layers in {type(model).__name__}; {_lists(model)}; "
+        f"name the right one as `layers` of a BackboneAlias (hook register_backbones)"
+    )
+
+
+def _lists(model: nn.Module) -> str:
+    found = [f"{n} ({len(m)})" for n, m in model.named_modules() if isinstance(m, nn.ModuleList)]
+    return f"its lists are {', '.join(found) or 'none'}"
+
+
+def _describe(model: PreTrainedModel, layers: nn.ModuleList, name: str) -> BackboneInfo:
+    config = model.config
+    return BackboneInfo(
+        name=name,
+        model_type=config.model_type,
+        width=config.hidden_size,
+        layers=len(layers),
+        heads=config.num_attention_heads,
+        intermediate=_intermediate(config),
+        causal=_is_causal(model),
+        fingerprint=_fingerprint(model.get_input_embeddings(), *layers),
+        copy_layer=partial(_copy_layer, layers),
+    )
+
+
+def _intermediate(config: PretrainedConfig) -> int:
+    for key in ("intermediate_size", "ffn_dim", "encoder_ffn_dim", "n_inner", "hidden_dim", "d_ff"):
+        if getattr(config, key, None):
+            return int(getattr(config, key))
+    return 4 * int(config.hidden_size)
+
+
+def _is_causal(model: PreTrainedModel) -> bool:
+    """Try it: change the last token and see whether the first one's last state moves."""
+    vocabulary = int(model.config.vocab_size)
+    tokens = torch.tensor([[1, 2, 3, 4]]) % vocabulary
+    changed = tokens.clone()
+    changed[0, -1] = 5 % vocabulary
+    with torch.no_grad():
+        before, after = (model(input_ids=t).last_hidden_state[0, 0] for t in (tokens, changed))
+    return torch.equal(before, after)
+
+
+def _fingerprint(*modules: nn.Module) -> str:
+    """Hash 64 values of each parameter, in bfloat16, so that it does not depend on names, order or precision."""
+    pieces = sorted(_sample(p) for module in modules for p in module.parameters())
+    return hashlib.sha256(b"".join(pieces)).hexdigest()[:16]
+
+
+def _sample(parameter: Tensor) -> bytes:
+    flat = parameter.detach().flatten()
+    sample = flat[:: max(1, flat.numel() // 64)].to(torch.bfloat16).float().cpu()
+    return hashlib.sha256(sample.numpy().tobytes() + str(tuple(parameter.shape)).encode()).digest()
+
+
+def _copy_layer(layers: nn.ModuleList, layer: int) -> nn.Module:
+    return deepcopy(layers[layer - 1]).requires_grad_(True)
+
+
+def _first_position(model: nn.Module) -> int:
+    # RoBERTa and its kin number real tokens from padding_idx + 1, BERT and its kin from 0.
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return int(module.padding_idx) + 1
+    return 0
+
+
+class _Enough(Exception):
+    """Everything that is read has been seen; the rest of the pass is not needed."""
+
+
+class _Recorder:
+    """Listens at the layers of a backbone during one pass."""
+
+    def __init__(self, reads: frozenset[int], borrows: frozenset[int]) -> None:
+        self.reads, self.borrows = reads, borrows
+        self.states: dict[int, Tensor] = {}
+        self.calls: dict[int, LayerCall] = {}
+
+    @contextmanager
+    def listen(self, layers: nn.ModuleList) -> Iterator[None]:
+        with ExitStack() as stack:
+            for number, layer in enumerate(layers, start=1):
+                hook = partial(self._before, number, len(layers))
+                stack.enter_context(_removed(layer.register_forward_pre_hook(hook, with_kwargs=True)))
+            yield
+
+    def _before(
+        self, number: int, last: int, layer: nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> None:
+        options = dict(options)
+        hidden = arguments[0] if arguments else options.pop("hidden_states")
+        if number - 1 in self.reads:
+            self.states[number - 1] = hidden
+        if number in self.borrows:
+            kept = {key: value for key, value in options.items() if key not in _NOT_REPEATED}
+            self.calls[number] = LayerCall(arguments[1:], kept)
+        if last not in self.reads and number >= max({s + 1 for s in self.reads} | self.borrows, default=0):
+            raise _Enough
+
+
+@contextmanager
+def _removed(handle: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def info_as_dict(info: BackboneInfo) -> dict[str, Any]:
+    """Give the facts of `info` that are written beside saved weights."""
+    return {key: value for key, value in asdict(info).items() if key != "copy_layer"}

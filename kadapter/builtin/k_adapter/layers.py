@@ -1,0 +1,110 @@
+"""What an adapter layer is made of: two projections around transformer layers, new ones or copies."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kadapter import BackboneInfo, HiddenStates
+from kadapter.builtin.k_adapter.config import KAdapterConfig
+
+
+class AdapterLayer(nn.Module):
+    """Down projection, N transformer layers, up projection, and a residual around the three (section 3.2)."""
+
+    def __init__(self, width: int, inner: int, transformer: RandomTransformer | CopiedTransformer) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, inner)
+        self.transformer = transformer
+        self.up = nn.Linear(inner, width)
+
+    def forward(self, hidden: Tensor, states: HiddenStates) -> Tensor:
+        """Map (B, T, W) to (B, T, W)."""
+        return hidden + self.up(self.transformer(self.down(hidden), states))
+
+
+class RandomTransformer(nn.Module):
+    """N new post-norm transformer layers of width A, as BERT's."""
+
+    borrows: tuple[int, ...] = ()
+
+    def __init__(self, config: KAdapterConfig) -> None:
+        super().__init__()
+        self.sees_padding = config.compat == "microsoft"
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.transformer_layers))
+
+    def forward(self, hidden: Tensor, states: HiddenStates) -> Tensor:
+        """Map (B, T, A) to (B, T, A)."""
+        visible = None if self.sees_padding else states.visible()
+        for layer in self.layers:
+            hidden = layer(hidden, visible)
+        return hidden
+
+
+class TransformerLayer(nn.Module):
+    """One post-norm layer: self-attention and feed-forward, each with dropout, residual and LayerNorm."""
+
+    def __init__(self, config: KAdapterConfig) -> None:
+        super().__init__()
+        width, inner = int(config.width or 0), int(config.intermediate or 0)
+        self.heads, self.dropout = config.heads, float(config.dropout or 0)
+        self.activation = getattr(functional, str(config.activation))
+        self.query, self.key, self.value, self.mix = (nn.Linear(width, width) for _ in range(4))
+        self.expand, self.contract = nn.Linear(width, inner), nn.Linear(inner, width)
+        # BERT's epsilon, which the published code shares; torch's own is 1e-5.
+        self.attention_norm, self.output_norm = (nn.LayerNorm(width, eps=1e-12) for _ in range(2))
+
+    def forward(self, hidden: Tensor, visible: Tensor | None) -> Tensor:
+        """Map (B, T, A) to (B, T, A); `visible` (B, 1, T, T) says which query may see which key."""
+        hidden = self.attention_norm(hidden + self._drop(self.mix(self._attend(hidden, visible))))
+        return self.output_norm(hidden + self._drop(self.contract(self.activation(self.expand(hidden)))))
+
+    def _attend(self, hidden: Tensor, visible: Tensor | None) -> Tensor:
+        query, key, value = (
+            project(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
+        )
+        rate = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=rate)
+        return mixed.transpose(1, 2).flatten(-2)
+
+    def _drop(self, hidden: Tensor) -> Tensor:
+        return functional.dropout(hidden, self.dropout, self.training)
+
+
+class CopiedTransformer(nn.Module):
+    """N copies of the backbone's own layers, called with the masks and positions that the backbone computed."""
+
+    def __init__(self, backbone: BackboneInfo, borrows: tuple[int, ...]) -> None:
+        super().__init__()
+        self.borrows = borrows
+        self.layers = nn.ModuleList(backbone.copy_layer(number) for number in borrows)
+
+    def forward(self, hidden: Tensor, states: HiddenStates) -> Tensor:
+        """Map (B, T, W) to (B, T, W)."""
+        for number, layer in zip(self.borrows, self.layers, strict=True):
+            hidden = states.calls[number].repeat(layer, hidden)
+        return hidden
+
+
+def random_layer(config: KAdapterConfig, backbone: BackboneInfo) -> AdapterLayer:
+    """Give a layer that starts as the published code's: tiny projections around new transformer layers."""
+    layer = AdapterLayer(backbone.width, int(config.width or 0), RandomTransformer(config))
+    for projection in (layer.down, layer.up):
+        nn.init.normal_(projection.weight, std=float(config.projection_std or 0))
+        nn.init.zeros_(projection.bias)
+    return layer
+
+
+def copied_layer(config: KAdapterConfig, backbone: BackboneInfo, state: int) -> AdapterLayer:
+    """Give a layer that starts as its state plus half of what layers state + 1 … state + N make of it.
+
+    Near the end of the backbone, the last N layers.
+    """
+    first = min(state, backbone.layers - config.transformer_layers) + 1
+    borrows = tuple(range(first, first + config.transformer_layers))
+    layer = AdapterLayer(backbone.width, backbone.width, CopiedTransformer(backbone, borrows))
+    for projection, scale in ((layer.down, 1.0), (layer.up, 0.5)):
+        nn.init.eye_(projection.weight).data.mul_(scale)
+        nn.init.zeros_(projection.bias)
+    return layer

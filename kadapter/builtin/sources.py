@@ -1,0 +1,84 @@
+"""The readers of `knowledge_data` as sources: file formats of relation sentences, and the facts of GeoNames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from kadapter import Knowledge, KnowledgeSource
+from knowledge_data import READERS, geonames_splits, split_by_pair
+
+
+class RelationFile(KnowledgeSource):
+    """Sentences with two marked spans from one file, split so that no pair of entities is in two splits."""
+
+    licence: ClassVar[str] = "see the data's publisher"
+
+    def load(self, path: Path | None, seed: int) -> Knowledge:
+        """Read with the reader of this format; 65 % of the pairs train, 15 % validate, 20 % test."""
+        reading = READERS[self.name](path)
+        return Knowledge(split_by_pair(reading.rows, seed), reading.report.skipped, self.licence)
+
+
+class Trex(RelationFile):
+    """T-REx in the form in which K-Adapter was trained on it."""
+
+    name: ClassVar[str] = "trex"
+    description: ClassVar[str] = "T-REx-rc JSON or JSONL: token, relation, subj_start … obj_end"
+    licence: ClassVar[str] = "CC BY-SA 4.0"
+
+
+class FewRel(RelationFile):
+    """FewRel's Wikipedia sentences."""
+
+    name: ClassVar[str] = "fewrel"
+    description: ClassVar[str] = "FewRel JSON: relation -> sentences with head and tail"
+    licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
+
+
+class Tacred(RelationFile):
+    """TACRED's news sentences."""
+
+    name: ClassVar[str] = "tacred"
+    description: ClassVar[str] = "TACRED JSON, with no_relation"
+    licence: ClassVar[str] = "LDC2018T24"
+
+
+class SemEval(RelationFile):
+    """SemEval-2010 Task 8, relations between nominals."""
+
+    name: ClassVar[str] = "semeval"
+    description: ClassVar[str] = "SemEval-2010 Task 8 text: <e1> and <e2>, direction in the label"
+    licence: ClassVar[str] = "CC BY 3.0"
+
+
+class KnowledgeNet(RelationFile):
+    """KnowledgeNet's annotated web sentences."""
+
+    name: ClassVar[str] = "knowledgenet"
+    description: ClassVar[str] = "folder of KnowledgeNet tables: passages.tsv, facts.tsv, no_fact.tsv"
+    licence: ClassVar[str] = "CC BY-SA 4.0"
+
+
+class ReDocRED(RelationFile):
+    """The pairs of Re-DocRED that meet in one sentence."""
+
+    name: ClassVar[str] = "redocred"
+    description: ClassVar[str] = "Re-DocRED JSON: pairs of entities that meet in one sentence"
+    licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
+
+
+class GeoNames(KnowledgeSource):
+    """Facts about countries, said in our own sentences; false statements about as many pairs are `no_relation`."""
+
+    name: ClassVar[str] = "geonames"
+    description: ClassVar[str] = "capitals, continents, currencies, languages and neighbours of countries"
+    needs_path: ClassVar[bool] = False
+
+    def load(self, path: Path | None, seed: int) -> Knowledge:
+        """Say the facts; besides the three usual splits, `known` asks training pairs in phrasings not trained on."""
+        return Knowledge(geonames_splits(seed), {}, "CC BY 4.0 (GeoNames)")
+
+
+SOURCES: list[type[KnowledgeSource]] = [Trex, FewRel, Tacred, SemEval, KnowledgeNet, ReDocRED, GeoNames]
+"""All of them, for the hook."""

@@ -1,0 +1,64 @@
+"""The card of a saved adapter: which knowledge, from which data under which licence, measured how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_CARD = """\
+---
+library_name: kadapter
+license: other
+license_name: see-data
+tags: [kadapter, {type}]
+base_model: {backbone}
+---
+
+# {name}
+
+A `{type}` knowledge adapter for the frozen backbone `{backbone}`.
+
+| | |
+|---|---|
+| data | source `{source}`, {kept:,} training examples, licence: {licence} |
+| content hash | `{content_hash}` |
+| task | {task} |
+| trained parameters | {trained:,} (backbone: {frozen:,}, untouched) |
+| validation | {metrics} |
+| seed | {seed} |
+| made with | {versions} |
+
+```python
+from kadapter import KnowledgeModel
+
+model = KnowledgeModel.from_pretrained("{backbone}", adapters=["path/to/this/folder"])
+```
+"""
+
+
+def adapter_card(name: str, result: Mapping[str, Any]) -> str:
+    """Give the text of the card from what `result.json` says."""
+    recipe, data = result["recipe"], result["data"]
+    return _CARD.format(
+        name=name,
+        type=recipe["adapter"]["type"],
+        backbone=recipe["backbone"],
+        source=data["source"]["name"],
+        kept=data["splits"]["train"]["examples"],
+        licence=data["licence"],
+        content_hash=data["content_hash"],
+        task=recipe["task"]["name"],
+        trained=result["trained_parameters"],
+        frozen=result["backbone_parameters"],
+        metrics=_metrics(result["validation"]),
+        seed=recipe["training"]["seed"],
+        versions=", ".join(f"{what} {version}" for what, version in result["versions"].items()),
+    )
+
+
+def _metrics(validation: Mapping[str, float]) -> str:
+    told = {name: value for name, value in validation.items() if name not in _NOT_TOLD}
+    return ", ".join(f"{name} {value:.3f}" for name, value in told.items())
+
+
+_NOT_TOLD = ("loss", "runtime", "samples_per_second", "steps_per_second", "epoch", "model_preparation_time")

@@ -1,0 +1,44 @@
+"""What can go wrong, as a tree.
+
+    KadapterError
+    ├── BackboneError       (ValueError)    the backbone has no such layer, width or state, or is another one
+    ├── ConfigError         (ValueError)    a config, a recipe or an option cannot be what it is
+    ├── ConflictError       (LookupError)   two plugins give the same name
+    ├── PluginError         (RuntimeError)  a plugin failed to load, and `KADAPTER_STRICT=1` asked to know
+    ├── StorageError        (OSError)       a saved adapter, model or run cannot be read or written
+    └── UnknownNameError    (LookupError)   nobody registered that name
+
+Bad data is a `knowledge_data.DataError`. Every message says what was asked, what there is, and what to do.
+"""
+
+
+class KadapterError(Exception):
+    """The root: whatever kadapter raises on purpose is one of these."""
+
+    def __str__(self) -> str:
+        # LookupError children would otherwise quote their message as KeyError does.
+        return str(self.args[0]) if self.args else ""
+
+
+class BackboneError(KadapterError, ValueError):
+    """The backbone has no such layer, width or state, or is not the one an adapter was trained on."""
+
+
+class ConfigError(KadapterError, ValueError):
+    """A config, a recipe or an option cannot be what it is."""
+
+
+class ConflictError(KadapterError, LookupError):
+    """Two plugins give the same name."""
+
+
+class PluginError(KadapterError, RuntimeError):
+    """A plugin failed to load, and `KADAPTER_STRICT=1` asked to know."""
+
+
+class StorageError(KadapterError, OSError):
+    """A saved adapter, model or run cannot be read or written."""
+
+
+class UnknownNameError(KadapterError, LookupError):
+    """Nobody registered that name."""

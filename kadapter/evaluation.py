@@ -1,0 +1,93 @@
+"""Score a finished run on splits of its data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kadapter.data import Examples, prepare
+from kadapter.errors import ConfigError
+from kadapter.files import read_json
+from kadapter.model import KnowledgeModel
+from kadapter.recipe import Recipe, Training
+from kadapter.registry import Registry, default_registry
+from kadapter.trainer import KnowledgeTrainer, training_arguments
+
+Scores = dict[str, dict[str, float]]
+"""Split -> metric -> value."""
+
+
+def evaluate(
+    run: Path | str,
+    splits: Sequence[str] = ("test",),
+    data: str | None = None,
+    registry: Registry | None = None,
+) -> Scores:
+    """Load a finished run in its own words and score it.
+
+    Args:
+        run: a run folder.
+        splits: of the run's source.
+        data: where the data lies, if not where it lay in training; it must be the same data.
+        registry: where names are looked up; by default, what is installed.
+
+    Raises:
+        StorageError: there is no finished run.
+        ConfigError: the data changed since training, or has no such split.
+    """
+    run, registry = Path(run), registry or default_registry()
+    recipe = recipe_of(run, data)
+    model = KnowledgeModel.from_pretrained(run, registry=registry)
+    task = {"name": model.task.name, **asdict(model.task.config)}  # type: ignore[union-attr]
+    examples = prepare(recipe.source, task, model.backbone.tokenizer, registry)
+    _check_same_data(_result_of(run)["data"]["content_hash"], examples)
+    return score(model, examples, splits, recipe.training)
+
+
+def recipe_of(run: Path, data: str | None = None) -> Recipe:
+    """Give the recipe of a finished run, its data perhaps moved.
+
+    Raises:
+        StorageError: there is no finished run.
+    """
+    recipe = Recipe.from_dict(_result_of(run)["recipe"])
+    return recipe.with_options({"source.path": data}) if data is not None else recipe
+
+
+def _result_of(run: Path) -> dict[str, Any]:
+    purpose = f"no finished run in {run} (`kadapter pretrain … --output {run}` makes one)"
+    return read_json(run / "result.json", purpose)
+
+
+def score(model: KnowledgeModel, examples: Examples, splits: Sequence[str], training: Training | None = None) -> Scores:
+    """Score a model that has a task on splits of its examples.
+
+    Raises:
+        ConfigError: there is no such split.
+    """
+    for name in splits:
+        if name not in examples.splits:
+            raise ConfigError(f"there is no split '{name}'; there are {', '.join(examples.splits)}")
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = training_arguments(training or Training(), Path(folder), 1, examples.task.metric)
+        trainer = KnowledgeTrainer(model, examples, arguments)
+        return {name: _scored(trainer, examples, name) for name in splits}
+
+
+def _scored(trainer: KnowledgeTrainer, examples: Examples, split: str) -> dict[str, float]:
+    prediction = trainer.predict(examples.splits[split])
+    return examples.task.metrics(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))
+
+
+def _check_same_data(trained_on: str, examples: Examples) -> None:
+    now = examples.provenance["content_hash"]
+    if now != trained_on:
+        raise ConfigError(
+            f"the data has changed since this run was trained (content hash {now}, was {trained_on}), so its test "
+            f"split may hold what it was trained on; point --data to the data of the run, or train it again"
+        )

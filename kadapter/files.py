@@ -1,0 +1,77 @@
+"""Files appear under their final name only when they are whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kadapter.errors import StorageError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; it becomes `path` when the block ends well.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
+    finally:
+        aside.unlink(missing_ok=True) if aside.parent.is_dir() else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole."""
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole, indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path, purpose: str) -> dict[str, Any]:
+    """Read a JSON object; `purpose` says in an error what the file is for.
+
+    Raises:
+        StorageError: it is missing, unreadable, or not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StorageError(f"{purpose}: cannot read {path}: {reason}") from error
+    if not isinstance(value, dict):
+        raise StorageError(f"{purpose}: {path} holds no JSON object")
+    return value
+
+
+def claim_folder(folder: Path) -> None:
+    """Make `folder` for a new run, or take it as it is when it is empty.
+
+    Raises:
+        StorageError: it cannot be made or written to, or holds something already.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise StorageError(f"cannot make folder {folder}: {error.strerror}; choose another --output") from error
+    if held:
+        raise StorageError(
+            f"output folder {folder} already holds {', '.join(held[:3])}{' …' if held[3:] else ''}; "
+            f"choose another --output, or continue that run with --resume"
+        )
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"output folder {folder} cannot be written to; choose another --output")

@@ -1,0 +1,74 @@
+"""Kinds of knowledge: where it comes from (a source) and what is made of it (a knowledge module)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a source gave: rows in splits, and their provenance.
+
+    Attributes:
+        splits: at least `train`, `validation` and `test`; no fact is in two of them.
+        skipped: how many records were left out, by reason.
+        licence: under which licence the data stands.
+    """
+
+    splits: DatasetDict
+    skipped: Mapping[str, int]
+    licence: str
+
+
+class KnowledgeSource(ABC):
+    """Turns files into rows. A kind of source is a subclass, from a plugin's `register_knowledge_sources`.
+
+    Attributes:
+        name: what recipes and the command line call it.
+        description: one line for people.
+        needs_path: whether the user must say where the data lies.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str] = ""
+    needs_path: ClassVar[bool] = True
+
+    @abstractmethod
+    def load(self, path: Path | None, seed: int) -> Knowledge:
+        """Read and split. The same `seed` gives the same splits.
+
+        Raises:
+            knowledge_data.DataError: the data is not what it should be; names file, line and field.
+        """
+
+
+@dataclass(frozen=True)
+class KnowledgeModule:
+    """A named kind of knowledge: everything `kadapter pretrain NAME` needs, and the weights when it is trained.
+
+    Attributes:
+        name: how it is plugged and asked for.
+        description: one line for people.
+        adapter: options of the adapter, with its `type` and perhaps a `preset`.
+        task: options of the task, with its `name`.
+        source: options of the source, with its `name`.
+        composition: options of the composition, with its `name`.
+        training: what differs from the defaults of `kadapter.recipe.Training`.
+        weights: fingerprint of a backbone -> folder of a saved adapter.
+    """
+
+    name: str
+    description: str
+    adapter: Mapping[str, Any]
+    task: Mapping[str, Any]
+    source: Mapping[str, Any]
+    composition: Mapping[str, Any] = field(default_factory=lambda: {"name": "concat"})
+    training: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Path] = field(default_factory=dict)

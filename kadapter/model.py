@@ -1,0 +1,291 @@
+"""KnowledgeModel: a frozen backbone, the adapters plugged beside it, their composition, and a task's head."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from transformers.utils.generic import ModelOutput
+
+from kadapter.adapter import Adapter, build_adapter
+from kadapter.backbone import Backbone, info_as_dict, load_backbone
+from kadapter.composition import Composition, build_composition
+from kadapter.errors import BackboneError, ConfigError, UnknownNameError
+from kadapter.files import read_json, write_json
+from kadapter.registry import Registry, default_registry
+from kadapter.storage import (
+    FORMAT,
+    check_backbone,
+    describe_adapter,
+    load_adapter,
+    matching,
+    read_tensors,
+    save_adapter,
+    save_tensors,
+)
+from kadapter.task import Task, build_task
+
+Pluggable = str | Path | Mapping[str, Any] | Adapter
+
+
+@dataclass
+class KnowledgeOutput(ModelOutput):
+    """What a pass gives.
+
+    Attributes:
+        loss: a scalar, when the model has a task and the batch has labels.
+        logits: of the task's head.
+        last_hidden_state: (B, T, W), composed.
+        backbone_hidden_state: (B, T, W), the backbone's own last state.
+        features: adapter name -> (B, T, W).
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    last_hidden_state: Tensor | None = None
+    backbone_hidden_state: Tensor | None = None
+    features: dict[str, Tensor] | None = None
+
+
+class KnowledgeModel(nn.Module):
+    """A backbone with knowledge plugged in.
+
+    Attributes:
+        backbone: runs once a pass, whatever is plugged.
+        composition: mixes the backbone's last state with the features.
+        task: what the head is for, or None.
+    """
+
+    def __init__(self, backbone: Backbone, composition: Composition | None = None, task: Task | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.composition = composition or build_composition({"name": "sum"}, backbone.info.width)
+        self.task = task
+        self.head = task.head(backbone.info.width) if task else None
+        self.adapters = nn.ModuleDict()
+
+    @property
+    def plugged(self) -> tuple[str, ...]:
+        """The names of the plugged adapters, in the order of plugging."""
+        return tuple(self.adapters)
+
+    def plug(self, name: str, adapter: Pluggable | None = None, registry: Registry | None = None) -> Adapter:
+        """Plug an adapter in under a name of its own, and give it.
+
+        Args:
+            name: lower-case letters, digits, `-` and `_`.
+            adapter: a folder, the options of a fresh one, or the adapter itself; None looks `name` up among the
+                knowledge that is installed.
+            registry: where names are looked up; by default, what is installed.
+
+        Raises:
+            ConfigError: the name is taken or cannot be a name.
+            UnknownNameError: nobody registered that knowledge.
+            BackboneError: the adapter was made for another backbone.
+        """
+        self._check_name(name)
+        registry = registry or default_registry()
+        built = self._build(name if adapter is None else adapter, registry)
+        self.adapters[name] = built.to(next(self.backbone.parameters()).device).train(self.training)
+        self.composition.plug(name)
+        self.composition.to(next(self.backbone.parameters()).device)
+        return built
+
+    def unplug(self, name: str) -> Adapter:
+        """Take an adapter out and give it; what the composition learned for it stays until the model is dropped."""
+        if name not in self.adapters:
+            there = ", ".join(self.plugged) or "none"
+            raise UnknownNameError(f"no adapter '{name}' is plugged; plugged: {there}")
+        return self.adapters.pop(name)  # type: ignore[return-value]
+
+    @contextmanager
+    def unplugged(self) -> Iterator[KnowledgeModel]:
+        """Take everything out for the length of a `with`: the bare backbone."""
+        adapters, self.adapters = self.adapters, nn.ModuleDict()
+        try:
+            yield self
+        finally:
+            self.adapters = adapters
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        adapters: Iterable[Pluggable] | Mapping[str, Pluggable] = (),
+        composition: Mapping[str, Any] | None = None,
+        registry: Registry | None = None,
+    ) -> KnowledgeModel:
+        """Load a model that was saved, or a backbone, and plug adapters in.
+
+        Args:
+            name: folder of a saved model or run; or alias, folder or hub id of a backbone.
+            adapters: names of installed knowledge, folders or options; a mapping also says under which names.
+            composition: `name` and options; by default "sum", which needs no training.
+            registry: where names are looked up; by default, what is installed.
+
+        Raises:
+            KadapterError: one of its children says what is wrong with the backbone, a name or a file.
+        """
+        registry = registry or default_registry()
+        if (Path(name) / "model.json").is_file():
+            model = _load_model(Path(name), registry)
+        else:
+            backbone = load_backbone(name, registry)
+            model = cls(backbone, build_composition(composition or {"name": "sum"}, backbone.info.width, registry))
+        for own_name, adapter in _named(adapters):
+            model.plug(own_name, adapter, registry)
+        return model.eval()
+
+    def save_pretrained(self, folder: Path | str, places: Mapping[str, str] | None = None) -> None:
+        """Write the model; `from_pretrained` gives it back bit for bit.
+
+        Args:
+            folder: is made when it is not there.
+            places: adapter name -> folder inside `folder`; by default `adapters/NAME`.
+
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        folder = Path(folder)
+        places = {name: (places or {}).get(name, f"adapters/{name}") for name in self.plugged}
+        for name, place in places.items():
+            if not (folder / place / "adapter.json").exists():
+                save_adapter(folder / place, self.adapters[name], name)  # type: ignore[arg-type]
+        save_tensors(folder / "model.safetensors", self.own_tensors())
+        write_json(folder / "model.json", self._description(places))
+
+    def own_tensors(self) -> dict[str, Tensor]:
+        """Give the tensors that are neither an adapter's nor a frozen backbone's, by name."""
+        foreign = ("adapters.", "backbone.") if self.backbone.frozen else ("adapters.",)
+        return {key: value for key, value in self.state_dict().items() if not key.startswith(foreign)}
+
+    def _description(self, places: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "backbone": {**info_as_dict(self.backbone.info), "tuned": not self.backbone.frozen},
+            "adapters": dict(places),
+            "composition": {
+                "name": self.composition.name,
+                **asdict(self.composition.config),
+                "plugged": sorted(self.composition.plugged),
+            },
+            "task": {"name": self.task.name, **asdict(self.task.config)} if self.task else None,
+        }
+
+    def train(self, mode: bool = True) -> KnowledgeModel:
+        """Switch mode; what is frozen stays in evaluation mode, so that no dropout disturbs it."""
+        super().train(mode)
+        for adapter in self.adapters.values():
+            adapter.train(mode and any(p.requires_grad for p in adapter.parameters()))
+        return self
+
+    def forward(self, **batch: Tensor) -> KnowledgeOutput:
+        """Run the backbone once, the adapters side by side on its states, then composition and head.
+
+        Args:
+            batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
+        """
+        last = self.backbone.info.layers
+        adapters: dict[str, Adapter] = dict(self.adapters.items())  # type: ignore[arg-type]
+        states = self.backbone(
+            batch,
+            reads=frozenset({last}.union(*(a.reads for a in adapters.values()))),
+            borrows=frozenset().union(*(a.borrows for a in adapters.values())),
+            sequential_positions=any(a.sequential_positions for a in adapters.values()),
+        )
+        features = {name: adapter(states) for name, adapter in adapters.items()}
+        composed = self.composition(states[last], features)
+        loss, logits = self._answer(composed, batch)
+        return KnowledgeOutput(loss, logits, composed, states[last], features)
+
+    def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        # A plain pass for features (no task fields in the batch) needs no head.
+        if self.task is None or self.head is None or "labels" not in batch:
+            return None, None
+        logits = self.head(hidden, batch)
+        return self.task.loss(logits, batch), logits
+
+    def _check_name(self, name: str) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+            raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
+        if name in self.adapters:
+            raise ConfigError(f"an adapter '{name}' is plugged already; unplug it or choose another name")
+
+    def _build(self, adapter: Pluggable, registry: Registry) -> Adapter:
+        if isinstance(adapter, Adapter):
+            return self._same_backbone(adapter)
+        if isinstance(adapter, Mapping):
+            return build_adapter(adapter, self.backbone.info, registry)
+        return load_adapter(_folder_of(adapter, self.backbone, registry), self.backbone.info, registry)
+
+    def _same_backbone(self, adapter: Adapter) -> Adapter:
+        if adapter.backbone.fingerprint != self.backbone.info.fingerprint:
+            raise BackboneError(
+                f"this adapter was built for backbone '{adapter.backbone.name}', not for '{self.backbone.info.name}'"
+            )
+        return adapter
+
+
+def _load_model(folder: Path, registry: Registry) -> KnowledgeModel:
+    said = read_json(folder / "model.json", f"no saved model in {folder}")
+    backbone = load_backbone(said["backbone"]["name"], registry)
+    check_backbone(folder, said["backbone"], backbone.info)
+    if said["backbone"]["tuned"]:
+        backbone.thaw()
+    options = dict(said["composition"])
+    plugged = options.pop("plugged")
+    model = KnowledgeModel(
+        backbone,
+        build_composition(options, backbone.info.width, registry),
+        build_task(said["task"], registry) if said["task"] else None,
+    )
+    for name in plugged:
+        model.composition.plug(name)
+    tensors = folder / "model.safetensors"
+    model.load_state_dict(matching(read_tensors(tensors), model.own_tensors(), tensors), strict=False)
+    for name, place in said["adapters"].items():
+        model.plug(name, folder / place, registry)
+    return model
+
+
+def _named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[tuple[str, Pluggable]]:
+    if isinstance(adapters, Mapping):
+        yield from adapters.items()
+        return
+    for adapter in adapters:
+        yield _own_name(adapter), adapter
+
+
+def _own_name(adapter: Pluggable) -> str:
+    """Take the name from the knowledge, from the saved adapter, or from its type."""
+    if isinstance(adapter, Mapping):
+        return str(adapter.get("type", "adapter"))
+    if isinstance(adapter, Adapter):
+        return adapter.name
+    if is_folder(adapter):
+        return str(describe_adapter(adapter)["name"])
+    return str(adapter)
+
+
+def _folder_of(adapter: str | Path, backbone: Backbone, registry: Registry) -> Path:
+    """Find the saved adapter that a folder or the name of installed knowledge stands for."""
+    if is_folder(adapter):
+        return Path(adapter)
+    knowledge = registry.knowledge[str(adapter)]
+    if backbone.info.fingerprint in knowledge.weights:
+        return Path(knowledge.weights[backbone.info.fingerprint])
+    raise UnknownNameError(
+        f"knowledge '{knowledge.name}' comes without weights for backbone '{backbone.info.name}'; make them with "
+        f"`kadapter pretrain {knowledge.name} --backbone {backbone.info.name} --output runs/{knowledge.name}` "
+        f"and plug runs/{knowledge.name}"
+    )
+
+
+def is_folder(adapter: str | Path) -> bool:
+    """Say whether a folder is meant, and not the name of installed knowledge."""
+    return isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter

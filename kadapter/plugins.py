@@ -1,0 +1,128 @@
+"""Plugins: where they are found, and what each gives when it is asked through its hooks."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import pluggy
+
+from kadapter import hookspecs
+from kadapter.errors import PluginError
+
+HOOKS = {
+    "adapter_type": "register_adapter_types",
+    "composition": "register_compositions",
+    "task": "register_tasks",
+    "source": "register_knowledge_sources",
+    "knowledge": "register_knowledge",
+    "backbone": "register_backbones",
+}
+"""Kind of thing -> the hook that gives it."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin: who it is, and what it gives.
+
+    Attributes:
+        name: of its entry point; of a built-in, the module's.
+        distribution: the installed package that it comes from, or "unknown".
+        version: of the distribution, or "unknown".
+        provides: kind -> names. A kind of which it gives nothing is left out.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"'{self.name}' ({self.distribution} {self.version})"
+
+
+class Candidate(NamedTuple):
+    """A plugin that has been found; `load` imports it and gives the object that holds its hooks."""
+
+    plugin: Plugin
+    load: Callable[[], object]
+
+
+def builtin(plugin: object) -> Candidate:
+    """Take a part of kadapter, an object or the dotted name of a module, as a plugin."""
+    try:
+        version = metadata.version("kadapter")
+    except metadata.PackageNotFoundError:
+        version = "unknown"
+    if isinstance(plugin, str):
+        return Candidate(Plugin(plugin, "kadapter", version), partial(importlib.import_module, plugin))
+    name = getattr(plugin, "__name__", type(plugin).__name__)
+    return Candidate(Plugin(name, "kadapter", version), lambda: plugin)
+
+
+def installed(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list[Candidate]:
+    """Give the plugins among entry points (None: all installed), by distribution and name.
+
+    `KADAPTER_PLUGINS=a,b` leaves only the entry points of these names; empty, none.
+    """
+    limit = os.environ.get("KADAPTER_PLUGINS")
+    wanted = None if limit is None else {name.strip() for name in limit.split(",")}
+    if entry_points is None:
+        entry_points = metadata.entry_points(group=hookspecs.ENTRY_POINT_GROUP)
+    found = [
+        _candidate(entry_point)
+        for entry_point in entry_points
+        if entry_point.group == hookspecs.ENTRY_POINT_GROUP and (wanted is None or entry_point.name in wanted)
+    ]
+    return sorted(found, key=lambda candidate: (candidate.plugin.distribution, candidate.plugin.name))
+
+
+def _candidate(entry_point: metadata.EntryPoint) -> Candidate:
+    dist = entry_point.dist
+    name, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
+    return Candidate(Plugin(entry_point.name, name, version), entry_point.load)
+
+
+def ask(holder: object, name: str) -> list[tuple[str, Any]]:
+    """Call the hooks of the plugin `name`: give (kind, thing) for everything that it gives.
+
+    Raises:
+        PluginError: it marks no function, or one that is no hook, or one that gives no list of named things.
+        pluggy.PluginValidationError: a hook takes arguments.
+        Exception: whatever a hook raises.
+    """
+    # A manager of its own: what one plugin gets wrong stays with that plugin.
+    manager = pluggy.PluginManager(hookspecs.hookimpl.project_name)
+    manager.add_hookspecs(hookspecs)
+    manager.register(holder, name)
+    _check_spelling([caller.name for caller in manager.get_hookcallers(holder) or ()])
+    return [
+        (kind, thing)
+        for kind, hook in HOOKS.items()
+        for implementation in getattr(manager.hook, hook).get_hookimpls()
+        for thing in _things(hook, implementation.function())
+    ]
+
+
+def _check_spelling(marked: list[str]) -> None:
+    hooks = ", ".join(HOOKS.values())
+    if not marked:
+        raise PluginError(f"no function is marked with hookimpl; the hooks are {hooks}")
+    for name in marked:
+        if name not in HOOKS.values():
+            raise PluginError(f"{name} is marked with hookimpl but is not a hook; the hooks are {hooks}")
+
+
+def _things(hook: str, given: Any) -> list[Any]:
+    if not isinstance(given, list):
+        raise PluginError(f"{hook} gives a {type(given).__name__}; it must give a list")
+    for thing in given:
+        name = getattr(thing, "name", None)
+        if not (name and isinstance(name, str)):
+            raise PluginError(f"{hook} gives {thing!r}, whose name is {name!r}; set it to a string")
+    return given

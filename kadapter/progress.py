@@ -1,0 +1,60 @@
+"""One progress bar for a training, on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class TrainingBar(TrainerCallback):
+    """Shows step, loss and the best validation score while a Trainer trains; only in the first process."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        self.told: dict[str, str] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Show the bar, at the step from which training goes on."""
+        if state.is_world_process_zero:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.task = self.bar.add_task(self.title, total=state.max_steps, completed=state.global_step)
+            self.bar.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Move on."""
+        if self.bar:
+            self.bar.update(self.task, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Show the newest loss and the newest validation score."""
+        score = f"eval_{str(args.metric_for_best_model).removeprefix('eval_')}"
+        for key, label in (("loss", "loss"), (score, "validation")):
+            if logs and key in logs:
+                self.told[label] = f"{label} {float(logs[key]):.3f}"
+        if self.bar:
+            self.bar.update(self.task, description=", ".join([self.title, *self.told.values()]))
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Leave the finished bar standing."""
+        if self.bar:
+            self.bar.stop()
+            self.bar = None

@@ -1,0 +1,146 @@
+"""A recipe: one YAML file that says a whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from kadapter.config import make_config
+from kadapter.errors import ConfigError
+from kadapter.files import write_text
+from kadapter.registry import Registry, default_registry
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: sentences, on each device.
+        learning_rate: at the top of the schedule: linear warm-up, then linear decay to 0.
+        weight_decay: of AdamW.
+        warmup: share of all steps.
+        clip: largest norm of the gradient.
+        seed: of the initial weights, the order of the data and dropout.
+        precision: of the computation; weights stay in float32.
+        trains: "adapter" trains adapter, composition and head; "head" only the last two; "everything" the
+            backbone as well.
+        report_to: integrations of transformers to log to ("tensorboard", "wandb", …).
+    """
+
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    trains: Literal["adapter", "head", "everything"] = "adapter"
+    report_to: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"training: {name} is {getattr(self, name)}; it must be more than 0")
+        if not 0 <= self.warmup <= 1:
+            raise ConfigError(f"training: warmup is {self.warmup}; it is a share of all steps, 0 to 1")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run, said in data.
+
+    Attributes:
+        name: of the knowledge; the adapter is plugged under it.
+        backbone: alias, folder or hub id.
+        source: `name`, `path` if it needs one, `seed` of the split.
+        task: `name` and the task's options.
+        adapter: `type`, perhaps `preset`, and the type's options; null trains a head on the bare backbone.
+        composition: `name` and its options.
+        training: see `Training`.
+    """
+
+    name: str
+    backbone: str
+    source: Mapping[str, Any]
+    task: Mapping[str, Any]
+    adapter: Mapping[str, Any] | None
+    composition: Mapping[str, Any] = field(default_factory=lambda: {"name": "concat"})
+    training: Training = field(default_factory=Training)
+
+    @classmethod
+    def of(cls, knowledge: str, backbone: str, registry: Registry | None = None) -> Recipe:
+        """Give the recipe of an installed kind of knowledge.
+
+        Raises:
+            UnknownNameError: nobody registered that knowledge.
+        """
+        module = (registry or default_registry()).knowledge[knowledge]
+        training = make_config(Training, module.training, owner=f"training of knowledge '{knowledge}'")
+        return cls(module.name, backbone, module.source, module.task, module.adapter, module.composition, training)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], owner: str = "recipe") -> Recipe:
+        """Build a recipe from plain data.
+
+        Raises:
+            ConfigError: an unknown, missing or ill-typed entry.
+        """
+        training = make_config(Training, values.get("training") or {}, owner=f"{owner}: training")
+        return make_config(cls, {**values, "training": training}, owner)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Recipe:
+        """Read a YAML file.
+
+        Raises:
+            ConfigError: it cannot be read, is not YAML, or is not a recipe.
+        """
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read recipe {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"recipe {path} is not a mapping; it needs name, backbone, source, task, adapter")
+        return cls.from_dict(values, owner=f"recipe {path}")
+
+    def with_options(self, options: Mapping[str, Any]) -> Recipe:
+        """Give a recipe in which dotted options are replaced: `{"training.epochs": 5, "adapter.reads": [2]}`.
+
+        Raises:
+            ConfigError: an option that there is not.
+        """
+        values = self.as_dict()
+        for option, value in options.items():
+            *path, last = option.split(".")
+            place = values
+            for step in path:
+                place = place.setdefault(step, {}) if isinstance(place, dict) else None
+            if not isinstance(place, dict):
+                raise ConfigError(f"recipe has no option '{option}'")
+            place[last] = value
+        return Recipe.from_dict(values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain data that `from_dict` reads."""
+        plain = asdict(replace(self, source=dict(self.source)))
+        return _listed(plain)
+
+    def save(self, path: Path) -> None:
+        """Write the YAML file, whole."""
+        write_text(path, yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True))
+
+
+def _listed(value: Any) -> Any:
+    """Turn tuples into lists and every mapping into a dict, as YAML has them."""
+    if isinstance(value, Mapping):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value

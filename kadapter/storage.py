@@ -1,0 +1,147 @@
+"""An adapter on disk: `adapter.safetensors`, `adapter.json` that says what it is, and a card for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from kadapter.adapter import Adapter, BackboneInfo, build_adapter
+from kadapter.backbone import info_as_dict
+from kadapter.errors import BackboneError, StorageError
+from kadapter.files import read_json, write_json, write_text, written_whole
+from kadapter.registry import Registry, default_registry
+
+FORMAT = 1
+
+
+def save_adapter(
+    folder: Path | str,
+    adapter: Adapter,
+    name: str,
+    trained_on: Mapping[str, Any] | None = None,
+    card: str | None = None,
+    registry: Registry | None = None,
+) -> None:
+    """Write an adapter's tensors, what they are, and its card; each file appears whole.
+
+    Args:
+        folder: is made when it is not there; files of the same names are replaced.
+        adapter: what to save.
+        name: of the knowledge in it.
+        trained_on: recipe, data hash, seed, metrics: whatever is known.
+        card: text of README.md; by default a short one is made.
+        registry: where the type's provider is looked up.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    folder = Path(folder)
+    provider = (registry or default_registry()).provider("adapter_type", adapter.name)
+    save_tensors(folder / "adapter.safetensors", adapter.state_dict())
+    write_json(
+        folder / "adapter.json",
+        {
+            "format": FORMAT,
+            "name": name,
+            "backbone": info_as_dict(adapter.backbone),
+            "adapter": {"type": adapter.name, **asdict(adapter.config)},
+            "provided_by": {"distribution": provider.distribution, "version": provider.version},
+            "trained_on": dict(trained_on or {}),
+        },
+    )
+    write_text(folder / "README.md", card or _short_card(name, adapter))
+
+
+def load_adapter(folder: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
+    """Load a saved adapter for a backbone, bit for bit as it was saved.
+
+    Raises:
+        StorageError: the folder holds no adapter, or one that does not fit its own config.
+        UnknownNameError: its type is not installed.
+        BackboneError: it was trained on another backbone.
+    """
+    folder = Path(folder)
+    description = describe_adapter(folder)
+    check_backbone(folder, description["backbone"], backbone)
+    adapter = build_adapter(description["adapter"], backbone, registry)
+    load_tensors(adapter, folder / "adapter.safetensors")
+    return adapter
+
+
+def describe_adapter(folder: Path | str) -> dict[str, Any]:
+    """Give what `adapter.json` says.
+
+    Raises:
+        StorageError: it is missing, not JSON, or of a later format.
+    """
+    purpose = f"no saved adapter in {folder} (`kadapter pretrain … --output {folder}` makes one)"
+    description = read_json(Path(folder) / "adapter.json", purpose)
+    if description.get("format") != FORMAT:
+        raise StorageError(
+            f"{folder}/adapter.json has format {description.get('format')!r}, this kadapter reads {FORMAT}; "
+            f"install the version of kadapter that wrote it"
+        )
+    return description
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors to one safetensors file, whole."""
+    with written_whole(path) as aside:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, aside)
+
+
+def load_tensors(module: nn.Module, path: Path) -> None:
+    """Load one safetensors file into `module`, every tensor of both sides matched.
+
+    Raises:
+        StorageError: the file is missing or damaged, or has other tensors than the module.
+    """
+    module.load_state_dict(matching(read_tensors(path), module.state_dict(), path))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read one safetensors file.
+
+    Raises:
+        StorageError: it is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"cannot read {path}: {error}; save or download it again") from error
+
+
+def matching(found: dict[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Give `found` when its names and shapes are those of `wanted`.
+
+    Raises:
+        StorageError: a tensor is missing, is unknown or has another shape.
+    """
+    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    reshaped = sorted(key for key in wanted.keys() & found.keys() if wanted[key].shape != found[key].shape)
+    for problem, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes for", reshaped)):
+        if keys:
+            names = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
+            raise StorageError(f"{path} {problem} {names}; it does not fit its config, save or download it again")
+    return found
+
+
+def check_backbone(folder: Path, trained_on: Mapping[str, Any], backbone: BackboneInfo) -> None:
+    """Raise BackboneError unless what is saved in `folder` was trained on this very backbone."""
+    for fact in ("width", "layers", "fingerprint"):
+        if trained_on[fact] != getattr(backbone, fact):
+            raise BackboneError(
+                f"{folder} was trained on backbone '{trained_on['name']}' ({fact} {trained_on[fact]}), "
+                f"not on '{backbone.name}' ({fact} {getattr(backbone, fact)}); "
+                f"load it with --backbone {trained_on['name']}, or pretrain it again for this one"
+            )
+
+
+def _short_card(name: str, adapter: Adapter) -> str:
+    return f"# {name}\n\nA `{adapter.name}` knowledge adapter for the backbone `{adapter.backbone.name}`.\n"

@@ -1,0 +1,78 @@
+"""What a model is asked to do with its features: from rows to tokens, from features to a loss and metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+from kadapter.config import make_config
+from kadapter.registry import Registry, default_registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset, DatasetDict
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as tokens. `examples` has a column `input_ids`; `skipped` counts rows left out, by reason."""
+
+    examples: Dataset
+    skipped: Counter[str]
+
+
+class Task(ABC):
+    """A task. A kind of task is a subclass, which a plugin returns from `register_tasks`.
+
+    Attributes:
+        name: what recipes and the command line call it.
+        Config: a frozen dataclass; what the data decides (the labels, say) is a field that `fit` fills.
+        metric: the metric that chooses the best checkpoint; higher is better.
+        columns: the columns it needs in the rows.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+    metric: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, config: Any, splits: DatasetDict) -> Any:
+        """Give `config` with everything filled in that the data decides."""
+
+    @abstractmethod
+    def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Encoded:
+        """Turn rows into examples; rows that cannot be used are counted, never silently wrong."""
+
+    @abstractmethod
+    def collate(self, examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, Tensor]:
+        """Pad examples to one batch: `input_ids` (B, T), `attention_mask` (B, T), `labels` and the task's own."""
+
+    @abstractmethod
+    def head(self, width: int) -> nn.Module:
+        """Give a fresh head: `head(hidden (B, T, W), batch) -> logits`."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Give the mean loss of a batch, a scalar."""
+
+    @abstractmethod
+    def metrics(self, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Score the logits of a whole split against its labels; fractions, 0 to 1."""
+
+
+def build_task(options: Mapping[str, Any], registry: Registry | None = None) -> Task:
+    """Build a task from `{"name": ..., option: value, ...}`."""
+    options = dict(options)
+    kind = (registry or default_registry()).tasks[str(options.pop("name"))]
+    return kind(make_config(kind.Config, options, owner=f"task '{kind.name}'"))

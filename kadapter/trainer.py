@@ -1,0 +1,120 @@
+"""transformers' Trainer, told what a KnowledgeModel is: what to save, how to batch, what the loss is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Sampler
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from kadapter.data import Examples
+from kadapter.model import KnowledgeModel
+from kadapter.progress import TrainingBar
+from kadapter.recipe import Training
+
+
+class LengthGrouped(Sampler[int]):
+    """Gives batches of about equal length in an order that depends on seed and epoch alone.
+
+    So a run that was killed in the middle of an epoch goes on with the very batches that were still to come.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths, self.batch_size, self.seed = list(lengths), batch_size, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of that epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+
+
+class KnowledgeTrainer(Trainer):
+    """Trains what requires a gradient; checkpoints hold that and nothing of the frozen backbone."""
+
+    def __init__(
+        self, model: KnowledgeModel, examples: Examples, arguments: TrainingArguments, title: str = "training"
+    ) -> None:
+        task, tokenizer = examples.task, model.backbone.tokenizer
+        self.knowledge_model, self.examples = model, examples
+        super().__init__(
+            model=model,
+            args=arguments,
+            train_dataset=examples.splits["train"],
+            eval_dataset=examples.splits["validation"],
+            data_collator=partial(task.collate, tokenizer=tokenizer),
+            compute_metrics=_scored_by(task.metrics),
+            callbacks=[TrainingBar(title)],
+        )
+        self.remove_callback(PrinterCallback)
+        # `forward(**batch)` looks to Trainer as if it scaled its loss by the number of items; it gives a mean.
+        self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        lengths = [len(tokens) for tokens in self.examples.splits["train"]["input_ids"]]
+        return LengthGrouped(lengths, self.args.train_batch_size, self.args.seed)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Give the task's loss; of the outputs, evaluation gathers only the logits."""
+        output = model(**inputs)
+        return (output.loss, {"loss": output.loss, "logits": output.logits}) if return_outputs else output.loss
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        tensors = state_dict if state_dict is not None else self.knowledge_model.state_dict()
+        wanted = {name for name, parameter in self.knowledge_model.named_parameters() if parameter.requires_grad}
+        super()._save(output_dir, {name: tensor for name, tensor in tensors.items() if name in wanted})
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        # What a checkpoint lacks is what was frozen; only a name that the model lacks would be news.
+        if load_result.unexpected_keys:
+            super()._issue_warnings_after_load(load_result)
+
+
+def training_arguments(training: Training, folder: Path, steps_an_epoch: int, metric: str) -> TrainingArguments:
+    """Say a recipe's training in Trainer's terms: one checkpoint an epoch, the best one by `metric` is kept."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=2 * training.batch_size,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        warmup_steps=round(training.warmup * steps_an_epoch * training.epochs),
+        max_grad_norm=training.clip,
+        seed=training.seed,
+        bf16=training.precision == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=metric,
+        greater_is_better=True,
+        logging_steps=max(1, steps_an_epoch // 20),
+        report_to=list(training.report_to),
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        label_names=["labels"],
+    )
+
+
+def _scored_by(metrics: Callable[..., dict[str, float]]) -> Callable[[EvalPrediction], dict[str, float]]:
+    return lambda prediction: metrics(prediction.predictions, prediction.label_ids)

@@ -1,0 +1,108 @@
+"""Opening files: plain or gzip, JSON, JSON lines or tab-separated; every failure is a `DataError`."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from knowledge_data.errors import DataError
+from knowledge_data.records import Record
+
+_GZIP_FIX = "compress it again, or drop .gz from its name if it is plain text"
+
+
+def read_text(path: str | Path) -> str:
+    """The whole text of a UTF-8 file, gzipped or not; a missing file is looked for with `.gz` added.
+
+    Raises:
+        DataError: there is no such file, it is empty, not UTF-8, or not gzip although named `.gz`.
+    """
+    found = _find(Path(path))
+    try:
+        content = gzip.decompress(found.read_bytes()) if found.suffix == ".gz" else found.read_bytes()
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text: byte {error.object[error.start]:#04x} at offset {error.start}"
+        raise DataError(problem, "save it as UTF-8", where=str(found)) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"is not a whole gzip file ({error})", _GZIP_FIX, where=str(found)) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=str(found)) from error
+    if not text.strip():
+        raise DataError("is empty", "give a file with records", where=str(found))
+    return text
+
+
+def read_json(path: str | Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        DataError: as `read_text`, or the text is not JSON; names the line.
+    """
+    return _parse(read_text(path), path)
+
+
+def read_records(path: str | Path) -> list[Record]:
+    """The records of a JSON array or of a JSON-lines file, whichever it is.
+
+    Raises:
+        DataError: as `read_json`, or something in it is not an object, or there is no record.
+    """
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        found = [(f"{path}: record {n}", value) for n, value in enumerate(_parse(text, path), start=1)]
+    else:
+        lines = ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
+        found = [(f"{path}:{n}", _parse(line, path, n)) for n, line in lines]
+    return _some([Record.of(value, where) for where, value in found], path)
+
+
+def read_table(path: str | Path) -> list[Record]:
+    """The lines of a tab-separated file as records of strings, named by its header line.
+
+    Raises:
+        DataError: as `read_text`, a line has more or fewer cells than the header, or there is only a header.
+    """
+    lines = csv.reader(io.StringIO(read_text(path), newline="\n"), delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        header = next(lines)
+        records = [_table_record(header, cells, f"{path}:{lines.line_num}") for cells in lines if cells]
+    except csv.Error as error:
+        raise DataError(f"is not tab-separated ({error})", where=f"{path}:{lines.line_num}") from error
+    return _some(records, path)
+
+
+def _find(path: Path) -> Path:
+    zipped = path.with_name(path.name + ".gz")
+    if path.is_dir():
+        raise DataError("is a folder", "give the file inside it", where=str(path))
+    if path.exists() or zipped.exists():
+        return path if path.exists() else zipped
+    raise DataError(f"does not exist, nor does {zipped.name}", "check the path", where=str(path))
+
+
+def _parse(text: str, path: str | Path, first_line: int = 1) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"{path}:{first_line + error.lineno - 1}"
+        problem = f"is not JSON: {error.msg} at column {error.colno}"
+        raise DataError(problem, "correct the line, or give one whole JSON value", where=where) from error
+
+
+def _table_record(header: list[str], cells: list[str], where: str) -> Record:
+    if len(cells) == len(header):
+        return Record(dict(zip(header, cells, strict=True)), where)
+    problem = f"has {len(cells)} cells but the header has {len(header)}"
+    raise DataError(problem, "separate the cells by tabs", where=where)
+
+
+def _some(records: list[Record], path: str | Path) -> list[Record]:
+    if not records:
+        raise DataError("holds no record", "give a file with records", where=str(path))
+    return records

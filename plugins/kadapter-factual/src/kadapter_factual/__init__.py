@@ -1,0 +1,32 @@
+"""Factual knowledge: a k-adapter that learns to tell the relation between two entities of a sentence.
+
+The factual adapter of K-Adapter (Wang et al. 2021, arXiv 2002.01808, section 3.4).
+"""
+
+from __future__ import annotations
+
+from kadapter import KnowledgeModule, hookimpl
+
+FACTUAL = KnowledgeModule(
+    name="factual",
+    description="relations between entities, from sentences with two marked spans",
+    adapter={"type": "k-adapter"},
+    task={"name": "relation-classification"},
+    source={"name": "fewrel"},
+)
+"""For relation sentences of any source; FewRel's Wikipedia sentences unless told otherwise."""
+
+GEO = KnowledgeModule(
+    name="geo",
+    description="capitals, continents, currencies, languages and neighbours of countries",
+    adapter={"type": "k-adapter"},
+    task={"name": "relation-classification"},
+    source={"name": "geonames"},
+)
+"""Facts about countries, from the GeoNames tables; needs no data file."""
+
+
+@hookimpl
+def register_knowledge() -> list[KnowledgeModule]:
+    """Give both kinds of knowledge."""
+    return [FACTUAL, GEO]
