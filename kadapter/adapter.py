@@ -106,6 +106,7 @@ class Adapter(nn.Module):
         presets: named sets of options.
         reads: the states that `forward` wants to find in its `HiddenStates`.
         borrows: the layers whose calls it wants to find there too.
+        trained_on: what is known of its training: recipe, data, metrics.
         sequential_positions: asks that padding be numbered as tokens are, which only the states of padding show.
     """
 
@@ -115,6 +116,7 @@ class Adapter(nn.Module):
     reads: tuple[int, ...] = ()
     borrows: tuple[int, ...] = ()
     sequential_positions: bool = False
+    trained_on: Mapping[str, Any] = {}
 
     def __init__(self, config: Any, backbone: BackboneInfo) -> None:
         super().__init__()
@@ -159,7 +161,7 @@ def _type_of(options: dict[str, Any]) -> str:
 
 
 def _preset(kind: type[Adapter], name: str | None) -> Mapping[str, Any]:
-    if name is not None and name not in kind.presets:
+    if name is not None and name not in list(kind.presets):
         there = ", ".join(kind.presets) or "none"
         raise ConfigError(f"adapter type '{kind.name}' has no preset '{name}'; it has {there}")
     return kind.presets[name] if name else {}

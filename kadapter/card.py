@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_CARD = """\
+_HEAD = """\
 ---
 library_name: kadapter
 license: other
@@ -17,7 +17,9 @@ base_model: {backbone}
 # {name}
 
 A `{type}` knowledge adapter for the frozen backbone `{backbone}`.
+"""
 
+_TRAINING = """
 | | |
 |---|---|
 | data | source `{source}`, {kept:,} training examples, licence: {licence} |
@@ -36,12 +38,18 @@ model = KnowledgeModel.from_pretrained("{backbone}", adapters=["path/to/this/fol
 """
 
 
-def adapter_card(name: str, result: Mapping[str, Any]) -> str:
-    """Give the text of the card from what `result.json` says."""
+def adapter_card(name: str, kind: str, backbone: str, trained_on: Mapping[str, Any]) -> str:
+    """Give the text of the card of an adapter of type `kind`; `trained_on` is what a run's `result.json` says.
+
+    Of an adapter that no run of kadapter trained, only the first lines are known.
+    """
+    head = _HEAD.format(name=name, type=kind, backbone=backbone)
+    return head + (_training(trained_on) if "recipe" in trained_on else "")
+
+
+def _training(result: Mapping[str, Any]) -> str:
     recipe, data = result["recipe"], result["data"]
-    return _CARD.format(
-        name=name,
-        type=recipe["adapter"]["type"],
+    return _TRAINING.format(
         backbone=recipe["backbone"],
         source=data["source"]["name"],
         kept=data["splits"]["train"]["examples"],

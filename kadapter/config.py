@@ -1,10 +1,13 @@
 """Options from YAML, JSON or the command line become frozen dataclasses, strictly."""
 
 import difflib
+import re
 import types
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
 
 from kadapter.errors import ConfigError
 
@@ -17,19 +20,23 @@ def make_config(kind: type[T], options: Mapping[str, Any], owner: str) -> T:
     `owner` begins the message of an error, for instance "adapter 'k-adapter'".
 
     Raises:
-        ConfigError: an option that `kind` does not have, or a value of another type than it declares.
+        ConfigError: an option that `kind` does not have or that is missing, or a value of another type than it
+            declares.
     """
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{owner} is {options!r}; it must be a mapping of options to values")
+    known: dict[str, Field[Any]] = {option.name: option for option in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     values = {name: _frozen(value) for name, value in options.items()}
     for name, value in values.items():
-        if name not in hints:
-            raise ConfigError(_unknown_option(name, [f.name for f in fields(kind)], owner))  # type: ignore[arg-type]
+        if name not in known:
+            raise ConfigError(_unknown_option(str(name), list(known), owner))
         if not _fits(value, hints[name]):
-            raise ConfigError(f"{owner}: option '{name}' is {value!r}; it must be {_said(hints[name])}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"{owner}: {error}") from error
+            raise ConfigError(f"{owner}: option '{name}' is {options[name]!r}; it must be {_said(hints[name])}")
+    for name, option in known.items():
+        if name not in values and option.default is option.default_factory is MISSING:
+            raise ConfigError(f"{owner} lacks option '{name}'; it has {', '.join(known)}")
+    return kind(**values)
 
 
 def _unknown_option(name: str, known: list[str], owner: str) -> str:
@@ -58,8 +65,32 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _said(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return " or ".join(map(repr, get_args(hint)))
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(_said(option) for option in get_args(hint))
-    return "null" if hint is type(None) else getattr(hint, "__name__", str(hint)).replace("[", " of ").rstrip("]")
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_said, arguments))
+    if origin is tuple:
+        return f"list of {_said(arguments[0])}"
+    return {type(None): "null", Mapping: "mapping"}.get(origin or hint, getattr(hint, "__name__", str(hint)))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 3e-4 is a number; YAML 1.1 wants 3.0e-4 and takes anything shorter for a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str, owner: str) -> Any:
+    """Give the value of a YAML text; `owner` begins the message of an error.
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{owner} is not YAML: {' '.join(str(error).split())}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kadapter.config import make_config
 from kadapter.errors import ConfigError
 from kadapter.registry import Registry, default_registry
 from kadapter.task import Task, build_task
@@ -35,21 +36,34 @@ class Examples:
     provenance: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a recipe's `source` says.
+
+    Attributes:
+        name: of the source.
+        path: where the data lies.
+        seed: of the split.
+    """
+
+    name: str
+    path: str | Path | None = None
+    seed: int = 0
+
+
 def load_knowledge(source: Mapping[str, Any], registry: Registry | None = None) -> Knowledge:
-    """Read and split what a recipe's `source` says: `name`, perhaps `path`, perhaps `seed`.
+    """Read and split what a recipe's `source` says, as `SourceOptions`.
 
     Raises:
+        UnknownNameError: there is no such source.
         ConfigError: the source needs a path and has none, or has options that it does not know.
         knowledge_data.DataError: the data is not what it should be.
     """
-    options = dict(source)
-    kind = (registry or default_registry()).sources[str(options.pop("name"))]
-    path, seed = options.pop("path", None), options.pop("seed", 0)
-    if options:
-        raise ConfigError(f"source '{kind.name}' has no option {', '.join(options)}; it has path, seed")
-    if kind.needs_path and path is None:
+    options = make_config(SourceOptions, source, owner="source")
+    kind = (registry or default_registry()).sources[options.name]
+    if kind.needs_path and options.path is None:
         raise ConfigError(f"source '{kind.name}' needs to know where the data lies: --data PATH")
-    return kind().load(Path(path) if path is not None else None, seed)
+    return kind().load(Path(options.path) if options.path is not None else None, options.seed)
 
 
 def prepare(
@@ -57,26 +71,38 @@ def prepare(
     task: Mapping[str, Any],
     tokenizer: PreTrainedTokenizerBase,
     registry: Registry | None = None,
+    trained_on: str | None = None,
 ) -> Examples:
     """Read the source, fit the task to it and encode every split.
 
+    Args:
+        source: as in a recipe.
+        task: as in a recipe.
+        tokenizer: the backbone's.
+        registry: where names are looked up; by default, what is installed.
+        trained_on: content hash of the data of a run, which this must be.
+
     Raises:
-        ConfigError: the source does not give what the task needs.
+        ConfigError: the source does not give what the task needs, or is not what a run was trained on.
         knowledge_data.DataError: the data is not what it should be, or nothing is left of a split.
     """
     registry = registry or default_registry()
     knowledge = load_knowledge(source, registry)
+    now = content_hash(knowledge.splits)
+    _check_same_data(now, trained_on)
     plain = build_task(task, registry)
     _check_columns(plain, source, knowledge.splits)
     fitted = type(plain)(plain.fit(plain.config, knowledge.splits))
     encoded = {name: fitted.encode(rows, tokenizer) for name, rows in knowledge.splits.items()}
     for name, split in encoded.items():
         if not len(split.examples):
-            raise DataError(f"nothing is left of split '{name}' of source '{source['name']}': {dict(split.skipped)}")
+            lost = ", ".join(f"{count} rows: {reason}" for reason, count in split.skipped.items())
+            problem = f"nothing is left of split '{name}' of source '{source['name']}' ({lost})"
+            raise DataError(problem, f"give more data, or other options of task '{fitted.name}'")
     provenance = {
         "source": dict(source),
         "licence": knowledge.licence,
-        "content_hash": content_hash(knowledge.splits),
+        "content_hash": now,
         "skipped": dict(knowledge.skipped),
         "splits": {
             name: {"examples": len(split.examples), "skipped": dict(split.skipped)} for name, split in encoded.items()
@@ -93,6 +119,14 @@ def content_hash(splits: DatasetDict) -> str:
         for row in splits[name]:
             digest.update(repr(sorted(row.items())).encode())
     return digest.hexdigest()[:16]
+
+
+def _check_same_data(now: str, trained_on: str | None) -> None:
+    if trained_on not in (None, now):
+        raise ConfigError(
+            f"the data has changed since this run was trained (content hash {now}, was {trained_on}), so its test "
+            f"split may hold what it was trained on; point --data to the data of the run, or train it again"
+        )
 
 
 def _check_columns(task: Task, source: Mapping[str, Any], splits: DatasetDict) -> None:

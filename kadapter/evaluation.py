@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kadapter.data import Examples, prepare
-from kadapter.errors import ConfigError
+from kadapter.errors import ConfigError, StorageError
 from kadapter.files import read_json
 from kadapter.model import KnowledgeModel
 from kadapter.recipe import Recipe, Training
@@ -44,8 +44,7 @@ def evaluate(
     recipe = recipe_of(run, data)
     model = KnowledgeModel.from_pretrained(run, registry=registry)
     task = {"name": model.task.name, **asdict(model.task.config)}  # type: ignore[union-attr]
-    examples = prepare(recipe.source, task, model.backbone.tokenizer, registry)
-    _check_same_data(_result_of(run)["data"]["content_hash"], examples)
+    examples = prepare(recipe.source, task, model.backbone.tokenizer, registry, _result_of(run)["data"]["content_hash"])
     return score(model, examples, splits, recipe.training)
 
 
@@ -61,7 +60,10 @@ def recipe_of(run: Path, data: str | None = None) -> Recipe:
 
 def _result_of(run: Path) -> dict[str, Any]:
     purpose = f"no finished run in {run} (`kadapter pretrain … --output {run}` makes one)"
-    return read_json(run / "result.json", purpose)
+    result = read_json(run / "result.json", purpose)
+    if not result.keys() >= {"recipe", "data"}:
+        raise StorageError(f"{purpose}: result.json there is not one of a run")
+    return result
 
 
 def score(model: KnowledgeModel, examples: Examples, splits: Sequence[str], training: Training | None = None) -> Scores:
@@ -70,24 +72,21 @@ def score(model: KnowledgeModel, examples: Examples, splits: Sequence[str], trai
     Raises:
         ConfigError: there is no such split.
     """
-    for name in splits:
-        if name not in examples.splits:
-            raise ConfigError(f"there is no split '{name}'; there are {', '.join(examples.splits)}")
+    check_splits(splits, examples.splits)
+    quiet = replace(training or Training(), report_to=())
     with tempfile.TemporaryDirectory() as folder:
-        arguments = training_arguments(training or Training(), Path(folder), 1, examples.task.metric)
+        arguments = training_arguments(quiet, Path(folder), 1, examples.task.metric)
         trainer = KnowledgeTrainer(model, examples, arguments)
         return {name: _scored(trainer, examples, name) for name in splits}
+
+
+def check_splits(wanted: Sequence[str], there: Collection[str]) -> None:
+    """Raise ConfigError when a split is wanted that is not there."""
+    for name in wanted:
+        if name not in there:
+            raise ConfigError(f"there is no split '{name}'; there are {', '.join(there)}")
 
 
 def _scored(trainer: KnowledgeTrainer, examples: Examples, split: str) -> dict[str, float]:
     prediction = trainer.predict(examples.splits[split])
     return examples.task.metrics(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))
-
-
-def _check_same_data(trained_on: str, examples: Examples) -> None:
-    now = examples.provenance["content_hash"]
-    if now != trained_on:
-        raise ConfigError(
-            f"the data has changed since this run was trained (content hash {now}, was {trained_on}), so its test "
-            f"split may hold what it was trained on; point --data to the data of the run, or train it again"
-        )

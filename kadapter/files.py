@@ -57,21 +57,24 @@ def read_json(path: Path, purpose: str) -> dict[str, Any]:
     return value
 
 
-def claim_folder(folder: Path) -> None:
-    """Make `folder` for a new run, or take it as it is when it is empty.
+def check_free(folder: Path) -> None:
+    """Make sure that a new run can be written to `folder`, which must be new or empty; make nothing yet.
 
     Raises:
-        StorageError: it cannot be made or written to, or holds something already.
+        StorageError: it holds something already, or it cannot be made or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = sorted(path.name for path in folder.iterdir())
+        held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
     except OSError as error:
-        raise StorageError(f"cannot make folder {folder}: {error.strerror}; choose another --output") from error
+        raise StorageError(f"cannot use output folder {folder}: {error.strerror}; choose another --output") from error
     if held:
         raise StorageError(
             f"output folder {folder} already holds {', '.join(held[:3])}{' …' if held[3:] else ''}; "
             f"choose another --output, or continue that run with --resume"
         )
-    if not os.access(folder, os.W_OK):
-        raise StorageError(f"output folder {folder} cannot be written to; choose another --output")
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise StorageError(
+            f"output folder {folder} cannot be made, since {nearest} is not a folder that can be written to; "
+            f"choose another --output"
+        )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from kadapter.backbone import info_as_dict, load_backbone
+from kadapter.errors import BackboneError, UnknownNameError
+from kadapter.files import read_json
 from kadapter.model import is_folder
 from kadapter.registry import Registry, default_registry
-from kadapter.storage import describe_adapter
+from kadapter.storage import describe_adapter, read_tensors
 
 
 def inspect(what: str, registry: Registry | None = None) -> dict[str, Any]:
-    """Give the facts about a folder of a saved adapter, a kind of knowledge, or a backbone, in this order.
+    """Give the facts about a saved adapter, run or model, a kind of knowledge, or a backbone, in this order.
 
     Raises:
         KadapterError: it is none of them; one of its children says why.
@@ -25,14 +24,19 @@ def inspect(what: str, registry: Registry | None = None) -> dict[str, Any]:
         return _saved(Path(what))
     if what in registry.knowledge:
         return _knowledge(what, registry)
-    return info_as_dict(load_backbone(what, registry).info)
+    try:
+        return info_as_dict(load_backbone(what, registry).info)
+    except BackboneError as error:
+        there = ", ".join(registry.knowledge) or "none"
+        raise UnknownNameError(f"'{what}' is no folder, no installed knowledge ({there}), and {error}") from error
 
 
 def _saved(folder: Path) -> dict[str, Any]:
-    said = describe_adapter(folder)
-    with safe_open(folder / "adapter.safetensors", framework="pt") as tensors:
-        sizes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
-    return {**said, "parameters": sum(prod(size) for size in sizes)}
+    # A run of a control has no adapter.
+    if (folder / "model.json").exists() and not (folder / "adapter.json").exists():
+        return read_json(folder / "model.json", "saved model")
+    said, tensors = describe_adapter(folder), read_tensors(folder / "adapter.safetensors")
+    return {**said, "parameters": sum(tensor.numel() for tensor in tensors.values())}
 
 
 def _knowledge(name: str, registry: Registry) -> dict[str, Any]:

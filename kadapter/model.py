@@ -39,7 +39,7 @@ class KnowledgeOutput(ModelOutput):
 
     Attributes:
         loss: a scalar, when the model has a task and the batch has labels.
-        logits: of the task's head.
+        logits: of the task's head, when the batch has the fields that it reads.
         last_hidden_state: (B, T, W), composed.
         backbone_hidden_state: (B, T, W), the backbone's own last state.
         features: adapter name -> (B, T, W).
@@ -141,23 +141,25 @@ class KnowledgeModel(nn.Module):
             model.plug(own_name, adapter, registry)
         return model.eval()
 
-    def save_pretrained(self, folder: Path | str, places: Mapping[str, str] | None = None) -> None:
-        """Write the model; `from_pretrained` gives it back bit for bit.
-
-        Args:
-            folder: is made when it is not there.
-            places: adapter name -> folder inside `folder`; by default `adapters/NAME`.
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write the model, each adapter in `adapters/NAME`; `from_pretrained` gives it back bit for bit.
 
         Raises:
             StorageError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        places = {name: (places or {}).get(name, f"adapters/{name}") for name in self.plugged}
+        places = {name: f"adapters/{name}" for name in self.plugged}
         for name, place in places.items():
-            if not (folder / place / "adapter.json").exists():
-                save_adapter(folder / place, self.adapters[name], name)  # type: ignore[arg-type]
-        save_tensors(folder / "model.safetensors", self.own_tensors())
-        write_json(folder / "model.json", self._description(places))
+            save_adapter(Path(folder) / place, self.adapters[name], name)  # type: ignore[arg-type]
+        self.save_around(folder, places)
+
+    def save_around(self, folder: Path | str, places: Mapping[str, str]) -> None:
+        """Write everything but the adapters, which lie in `places`: adapter name -> folder inside `folder`.
+
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        save_tensors(Path(folder) / "model.safetensors", self.own_tensors())
+        write_json(Path(folder) / "model.json", self._description(places))
 
     def own_tensors(self) -> dict[str, Tensor]:
         """Give the tensors that are neither an adapter's nor a frozen backbone's, by name."""
@@ -204,15 +206,17 @@ class KnowledgeModel(nn.Module):
         return KnowledgeOutput(loss, logits, composed, states[last], features)
 
     def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        # A plain pass for features (no task fields in the batch) needs no head.
-        if self.task is None or self.head is None or "labels" not in batch:
+        if self.task is None or self.head is None or not batch.keys() >= self.task.fields:
             return None, None
         logits = self.head(hidden, batch)
-        return self.task.loss(logits, batch), logits
+        return self.task.loss(logits, batch) if "labels" in batch else None, logits
 
     def _check_name(self, name: str) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
             raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
+        # Modules and parameters are kept under this name, where torch has some attributes of its own ("train").
+        if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
+            raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
         if name in self.adapters:
             raise ConfigError(f"an adapter '{name}' is plugged already; unplug it or choose another name")
 

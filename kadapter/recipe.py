@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from kadapter.config import make_config
+from kadapter.config import make_config, read_yaml
 from kadapter.errors import ConfigError
 from kadapter.files import write_text
 from kadapter.registry import Registry, default_registry
@@ -45,11 +46,15 @@ class Training:
     report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"training: {name} is {getattr(self, name)}; it must be more than 0")
-        if not 0 <= self.warmup <= 1:
-            raise ConfigError(f"training: warmup is {self.warmup}; it is a share of all steps, 0 to 1")
+        for name in ("epochs", "batch_size", "learning_rate", "clip"):
+            self._check(name, 0 < getattr(self, name) < math.inf, "more than 0")
+        self._check("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
+        self._check("warmup", 0 <= self.warmup <= 1, "a share of all steps, 0 to 1")
+        self._check("seed", 0 <= self.seed < 2**32, "0 or more and under 2**32")
+
+    def _check(self, name: str, holds: bool, must_be: str) -> None:
+        if not holds:
+            raise ConfigError(f"training: {name} is {getattr(self, name)}; it must be {must_be}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,11 @@ class Recipe:
     composition: Mapping[str, Any] = field(default_factory=lambda: {"name": "concat"})
     training: Training = field(default_factory=Training)
 
+    def __post_init__(self) -> None:
+        for part in ("source", "task"):
+            if "name" not in getattr(self, part):
+                raise ConfigError(f"recipe: {part} has no name; say which, for instance {part}: {{name: …}}")
+
     @classmethod
     def of(cls, knowledge: str, backbone: str, registry: Registry | None = None) -> Recipe:
         """Give the recipe of an installed kind of knowledge.
@@ -92,7 +102,10 @@ class Recipe:
         Raises:
             ConfigError: an unknown, missing or ill-typed entry.
         """
-        training = make_config(Training, values.get("training") or {}, owner=f"{owner}: training")
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{owner} is not a mapping; it needs name, backbone, source, task, adapter")
+        said = values.get("training")
+        training = make_config(Training, {} if said is None else said, owner=f"{owner}: training")
         return make_config(cls, {**values, "training": training}, owner)
 
     @classmethod
@@ -103,14 +116,11 @@ class Recipe:
             ConfigError: it cannot be read, is not YAML, or is not a recipe.
         """
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"cannot read recipe {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"recipe {path} is not a mapping; it needs name, backbone, source, task, adapter")
-        return cls.from_dict(values, owner=f"recipe {path}")
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ConfigError(f"cannot read recipe {path}: {reason}") from error
+        return cls.from_dict(read_yaml(text, f"recipe {path}"), owner=f"recipe {path}")
 
     def with_options(self, options: Mapping[str, Any]) -> Recipe:
         """Give a recipe in which dotted options are replaced: `{"training.epochs": 5, "adapter.reads": [2]}`.
@@ -125,22 +135,38 @@ class Recipe:
             for step in path:
                 place = place.setdefault(step, {}) if isinstance(place, dict) else None
             if not isinstance(place, dict):
-                raise ConfigError(f"recipe has no option '{option}'")
+                raise ConfigError(f"recipe has no option '{option}': {'.'.join(path)} is not a mapping of options")
             place[last] = value
         return Recipe.from_dict(values)
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain data that `from_dict` reads."""
-        plain = asdict(replace(self, source=dict(self.source)))
-        return _listed(plain)
+        return _plain({**vars(self), "training": vars(self.training)})
+
+    def differences(self, other: Recipe) -> list[str]:
+        """Say where another recipe differs, option by option: "training.epochs is 3, not 5" (5 is this one's)."""
+        mine, theirs = dict(_flat(self.as_dict())), dict(_flat(other.as_dict()))
+        differing = [option for option in theirs | mine if mine.get(option) != theirs.get(option)]
+        return [f"{option} is {theirs.get(option)!r}, not {mine.get(option)!r}" for option in differing]
 
     def save(self, path: Path) -> None:
         """Write the YAML file, whole."""
         write_text(path, yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True))
 
 
-def _listed(value: Any) -> Any:
-    """Turn tuples into lists and every mapping into a dict, as YAML has them."""
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, mappings into dicts and paths into texts, as YAML has them."""
     if isinstance(value, Mapping):
-        return {key: _listed(item) for key, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every option under its dotted name."""
+    for name, value in options.items():
+        if value and isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from kadapter.adapter import Adapter, BackboneInfo, build_adapter
 from kadapter.backbone import info_as_dict
+from kadapter.card import adapter_card
 from kadapter.errors import BackboneError, StorageError
 from kadapter.files import read_json, write_json, write_text, written_whole
 from kadapter.registry import Registry, default_registry
@@ -34,14 +35,15 @@ def save_adapter(
         folder: is made when it is not there; files of the same names are replaced.
         adapter: what to save.
         name: of the knowledge in it.
-        trained_on: recipe, data hash, seed, metrics: whatever is known.
-        card: text of README.md; by default a short one is made.
+        trained_on: recipe, data hash, seed, metrics: whatever is known; by default what it was loaded with.
+        card: text of README.md; by default it is made of `trained_on`.
         registry: where the type's provider is looked up.
 
     Raises:
         StorageError: the folder cannot be written to.
     """
     folder = Path(folder)
+    trained_on = dict(adapter.trained_on if trained_on is None else trained_on)
     provider = (registry or default_registry()).provider("adapter_type", adapter.name)
     save_tensors(folder / "adapter.safetensors", adapter.state_dict())
     write_json(
@@ -52,10 +54,10 @@ def save_adapter(
             "backbone": info_as_dict(adapter.backbone),
             "adapter": {"type": adapter.name, **asdict(adapter.config)},
             "provided_by": {"distribution": provider.distribution, "version": provider.version},
-            "trained_on": dict(trained_on or {}),
+            "trained_on": trained_on,
         },
     )
-    write_text(folder / "README.md", card or _short_card(name, adapter))
+    write_text(folder / "README.md", card or adapter_card(name, adapter.name, adapter.backbone.name, trained_on))
 
 
 def load_adapter(folder: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
@@ -71,6 +73,7 @@ def load_adapter(folder: Path | str, backbone: BackboneInfo, registry: Registry 
     check_backbone(folder, description["backbone"], backbone)
     adapter = build_adapter(description["adapter"], backbone, registry)
     load_tensors(adapter, folder / "adapter.safetensors")
+    adapter.trained_on = description["trained_on"]
     return adapter
 
 
@@ -91,9 +94,16 @@ def describe_adapter(folder: Path | str) -> dict[str, Any]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors to one safetensors file, whole."""
+    """Write tensors to one safetensors file, whole.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
     with written_whole(path) as aside:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, aside)
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, aside)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load_tensors(module: nn.Module, path: Path) -> None:
@@ -139,9 +149,5 @@ def check_backbone(folder: Path, trained_on: Mapping[str, Any], backbone: Backbo
             raise BackboneError(
                 f"{folder} was trained on backbone '{trained_on['name']}' ({fact} {trained_on[fact]}), "
                 f"not on '{backbone.name}' ({fact} {getattr(backbone, fact)}); "
-                f"load it with --backbone {trained_on['name']}, or pretrain it again for this one"
+                f"load it for backbone '{trained_on['name']}' as that was, or pretrain it again for this one"
             )
-
-
-def _short_card(name: str, adapter: Adapter) -> str:
-    return f"# {name}\n\nA `{adapter.name}` knowledge adapter for the backbone `{adapter.backbone.name}`.\n"

@@ -35,12 +35,14 @@ class Task(ABC):
         Config: a frozen dataclass; what the data decides (the labels, say) is a field that `fit` fills.
         metric: the metric that chooses the best checkpoint; higher is better.
         columns: the columns it needs in the rows.
+        fields: what the head reads of a batch, beside the hidden states.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type]
     metric: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    fields: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, config: Any) -> None:
         self.config = config

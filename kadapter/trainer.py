@@ -10,10 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler
-from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
+from transformers import (
+    EvalPrediction,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.integrations.integration_utils import get_available_reporting_integrations
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from kadapter.data import Examples
+from kadapter.errors import ConfigError
 from kadapter.model import KnowledgeModel
 from kadapter.progress import TrainingBar
 from kadapter.recipe import Training
@@ -41,6 +51,14 @@ class LengthGrouped(Sampler[int]):
         return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
 
 
+class _BestBeside(TrainerCallback):
+    """Looks for the best checkpoint beside the one to go on from, wherever the run has been moved meanwhile."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.best_global_step:
+            state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}")
+
+
 class KnowledgeTrainer(Trainer):
     """Trains what requires a gradient; checkpoints hold that and nothing of the frozen backbone."""
 
@@ -56,7 +74,7 @@ class KnowledgeTrainer(Trainer):
             eval_dataset=examples.splits["validation"],
             data_collator=partial(task.collate, tokenizer=tokenizer),
             compute_metrics=_scored_by(task.metrics),
-            callbacks=[TrainingBar(title)],
+            callbacks=[_BestBeside(), TrainingBar(title)],
         )
         self.remove_callback(PrinterCallback)
         # `forward(**batch)` looks to Trainer as if it scaled its loss by the number of items; it gives a mean.
@@ -114,6 +132,21 @@ def training_arguments(training: Training, folder: Path, steps_an_epoch: int, me
         disable_tqdm=True,
         label_names=["labels"],
     )
+
+
+def check_reporting(integrations: Sequence[str]) -> None:
+    """Make sure that transformers can report to these.
+
+    Raises:
+        ConfigError: one is unknown or not installed.
+    """
+    there = get_available_reporting_integrations()
+    missing = [name for name in integrations if name not in there]
+    if missing:
+        raise ConfigError(
+            f"training: report_to asks for {', '.join(missing)}; transformers finds {', '.join(there) or 'nothing'} "
+            f"installed: install it, or report to that"
+        )
 
 
 def _scored_by(metrics: Callable[..., dict[str, float]]) -> Callable[[EvalPrediction], dict[str, float]]:

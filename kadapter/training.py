@@ -14,18 +14,17 @@ from typing import Any
 from transformers import set_seed
 
 from kadapter.backbone import Backbone, load_backbone
-from kadapter.card import adapter_card
 from kadapter.composition import build_composition
 from kadapter.data import Examples, prepare
 from kadapter.errors import StorageError
-from kadapter.files import claim_folder, read_json, write_json
+from kadapter.files import check_free, read_json, write_json
 from kadapter.model import KnowledgeModel
 from kadapter.plots import plot_losses
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import save_adapter
 from kadapter.task import Task
-from kadapter.trainer import KnowledgeTrainer, training_arguments
+from kadapter.trainer import KnowledgeTrainer, check_reporting, training_arguments
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,11 @@ def pretrain(recipe: Recipe, output: Path | str, resume: bool = False, registry:
         knowledge_data.DataError: the data is not what it should be.
     """
     registry, output = registry or default_registry(), Path(output)
-    if resume and (output / "result.json").exists():
+    recipe = Recipe.from_dict(recipe.as_dict())
+    _check_output(recipe, output, resume)
+    if (output / "result.json").exists():
         return Run(output, read_json(output / "result.json", "finished run"))
-    _claim(recipe, output, resume)
+    check_reporting(recipe.training.report_to)
     backbone = load_backbone(recipe.backbone, registry)
     examples = prepare(recipe.source, recipe.task, backbone.tokenizer, registry)
     model = build_model(recipe, backbone, examples.task, registry)
@@ -84,15 +85,15 @@ def build_model(recipe: Recipe, backbone: Backbone, task: Task, registry: Regist
     return model
 
 
-def _claim(recipe: Recipe, output: Path, resume: bool) -> None:
-    """Claim the folder of a new run, or make sure that the one to go on with is the same."""
+def _check_output(recipe: Recipe, output: Path, resume: bool) -> None:
+    """Make sure that the folder of a new run is free, or that the run to go on with is the same."""
     if not resume:
-        claim_folder(output)
+        check_free(output)
     elif not (output / "recipe.yaml").exists():
         raise StorageError(f"there is no run to resume in {output}; start one without --resume")
-    elif Recipe.load(output / "recipe.yaml") != Recipe.from_dict(recipe.as_dict()):
+    elif other := recipe.differences(Recipe.load(output / "recipe.yaml")):
         raise StorageError(
-            f"the run in {output} has another recipe (recipe.yaml there); resume it with the same options"
+            f"the run in {output} has another recipe: {'; '.join(other)}; resume it with the same options"
         )
 
 
@@ -157,8 +158,8 @@ def _finish(
     """Write everything; `result.json` comes last, so that it means that the run is whole."""
     model.eval()
     for name in model.plugged:
-        save_adapter(output, model.adapters[name], name, result, adapter_card(name, result), registry)  # type: ignore[arg-type]
-    model.save_pretrained(output, places=dict.fromkeys(model.plugged, "."))
+        save_adapter(output, model.adapters[name], name, result, registry=registry)  # type: ignore[arg-type]
+    model.save_around(output, places=dict.fromkeys(model.plugged, "."))
     plot_losses(trainer.state.log_history, output / "loss.png")
     write_json(output / "result.json", result)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)

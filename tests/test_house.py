@@ -24,13 +24,13 @@ CODE = CORE + KNOWLEDGE_DATA + PLUGINS
 # A module imports from its own layer and those above it in this table.
 LAYERS = [
     {"__version__", "errors"},
-    {"config", "files", "hookspecs", "progress"},
+    {"card", "config", "files", "hookspecs", "progress"},
     {"plugins"},
     {"registry"},
     {"adapter", "composition", "task", "knowledge"},
-    {"backbone", "storage", "features"},
+    {"backbone", "recorder", "storage", "features"},
     {"model"},
-    {"card", "data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training"},
+    {"data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training"},
     {"comparison", "demo"},
     {"__main__", "cli", "testing", "wheel"},
 ]

@@ -7,13 +7,14 @@ from kadapter.builtin.backbones import BACKBONES
 from kadapter.builtin.compositions import Concat, Sum
 from kadapter.builtin.k_adapter import KAdapter
 from kadapter.builtin.relation_classification import RelationClassification
+from kadapter.builtin.scalar_mix import ScalarMix
 from kadapter.builtin.sources import SOURCES
 
 
 @hookimpl
 def register_adapter_types() -> list[type[Adapter]]:
-    """Give the k-adapter."""
-    return [KAdapter]
+    """Give the k-adapter and its control, the scalar mix."""
+    return [KAdapter, ScalarMix]
 
 
 @hookimpl

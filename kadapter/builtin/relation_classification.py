@@ -54,6 +54,8 @@ class RelationClassification(Task):
         "text", "subject_start", "subject_end", "object_start", "object_end", "relation",
     )  # fmt: skip
 
+    fields: ClassVar[frozenset[str]] = frozenset({"markers"})
+
     @classmethod
     def fit(cls, config: RelationClassificationConfig, splits: DatasetDict) -> RelationClassificationConfig:
         """Give `config` with the relations of all splits as labels, unless labels are given."""

@@ -10,7 +10,6 @@ import typer
 
 from kadapter.cli import demo, evaluate, inspect, plugins, pretrain
 from kadapter.errors import KadapterError
-from knowledge_data.errors import DataError
 
 app = typer.Typer(
     name="kadapter",
@@ -28,9 +27,18 @@ def main() -> None:
     _quiet()
     try:
         app()
-    except (KadapterError, DataError) as error:
+    except Exception as error:
+        if not _is_expected(error):
+            raise
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
+
+
+def _is_expected(error: Exception) -> bool:
+    # Imported here because it brings `datasets` along, which `--help` should not wait for.
+    from knowledge_data import DataError
+
+    return isinstance(error, (KadapterError, DataError))
 
 
 def _quiet() -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from kadapter.cli.options import Json, Set, parse_assignments, print_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,11 +18,13 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the adapter and its controls.")] = Path("kadapter-demo"),
-    backbone: Annotated[str, typer.Option(help="Alias, folder or hub id.")] = "minilm",
-    knowledge: Annotated[str, typer.Option(help="Which installed kind of knowledge.")] = "geo",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    set_: Set = None,
+    json: Json = False,
 ) -> None:
     """Pretrain an adapter on facts about countries, plug it in, measure it beside controls, unplug it."""
-    from kadapter.demo import run_demo
+    from kadapter.demo import demo_recipe, run_demo
 
-    run_demo(output, backbone, knowledge, epochs)
+    recipe = demo_recipe().with_options(parse_assignments(set_ or ()))
+    report = run_demo(output, recipe, Console(stderr=json))
+    if json:
+        print_json(report)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from kadapter.config import read_yaml
 from kadapter.errors import ConfigError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -35,10 +36,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     option, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--set {text}: write it as option=value, for instance training.epochs=5")
-    try:
-        return option.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: the value is not YAML ({' '.join(str(error).split())})") from error
+    return option.strip(), read_yaml(value, f"--set {text}: the value")
 
 
 def print_json(value: Any) -> None:
@@ -48,17 +46,20 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output; the first column is text, numbers stand to the right."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    _print(table, rows)
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
     """Print a mapping as a table of two columns."""
-    table = Table("what", "value", title=title, title_justify="left", show_header=False)
-    for name, value in facts.items():
-        table.add_row(name, str(value))
+    table = Table("what", "value", title=Text(title), title_justify="left", show_header=False)
+    _print(table, ((name, str(value)) for name, value in facts.items()))
+
+
+def _print(table: Table, rows: Iterable[Sequence[str]]) -> None:
+    for row in rows:
+        # As Text, since rich would take "[/tmp]" in a plain string for a command.
+        table.add_row(*map(Text, row))
     Console().print(table)

@@ -1,20 +1,10 @@
 import gzip
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
 from knowledge_data import sample_path
-
-
-@pytest.fixture
-def data_folder():
-    """The published data sets, where they lie beside a development checkout."""
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no data sets at {folder}")
-    return folder
 
 
 @pytest.fixture

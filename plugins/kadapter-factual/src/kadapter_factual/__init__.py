@@ -16,17 +16,7 @@ FACTUAL = KnowledgeModule(
 )
 """For relation sentences of any source; FewRel's Wikipedia sentences unless told otherwise."""
 
-GEO = KnowledgeModule(
-    name="geo",
-    description="capitals, continents, currencies, languages and neighbours of countries",
-    adapter={"type": "k-adapter"},
-    task={"name": "relation-classification"},
-    source={"name": "geonames"},
-)
-"""Facts about countries, from the GeoNames tables; needs no data file."""
-
-
 @hookimpl
 def register_knowledge() -> list[KnowledgeModule]:
-    """Give both kinds of knowledge."""
-    return [FACTUAL, GEO]
+    """Give the factual knowledge."""
+    return [FACTUAL]

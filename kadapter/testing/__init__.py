@@ -1,0 +1,33 @@
+"""For tests, of kadapter and of plugins: tiny backbones, and contracts that an adapter type or a task must keep.
+
+A contract is a class of pytest tests; a subclass says what is to be held to it:
+
+    from kadapter.testing import AdapterContract
+
+    class TestLowRank(AdapterContract):
+        options = {"type": "low-rank", "rank": 4}
+"""
+
+from kadapter.testing.adapter_contract import AdapterContract
+from kadapter.testing.backbones import (
+    FAMILIES,
+    SENTENCES,
+    fill_randomly,
+    save_tiny_backbone,
+    tiny_backbone,
+    tiny_batch,
+    tiny_tokenizer,
+)
+from kadapter.testing.task_contract import TaskContract
+
+__all__ = [
+    "FAMILIES",
+    "SENTENCES",
+    "AdapterContract",
+    "TaskContract",
+    "fill_randomly",
+    "save_tiny_backbone",
+    "tiny_backbone",
+    "tiny_batch",
+    "tiny_tokenizer",
+]

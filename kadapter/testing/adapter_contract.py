@@ -1,0 +1,241 @@
+"""The laws that every type of adapter keeps, as tests that a plugin's tests inherit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kadapter import (
+    Adapter,
+    Backbone,
+    BackboneError,
+    ConfigError,
+    KnowledgeModel,
+    Registry,
+    StorageError,
+    build_adapter,
+    load_adapter,
+    save_adapter,
+)
+from kadapter.testing.backbones import SENTENCES, fill_randomly, tiny_backbone, tiny_batch
+from kadapter.testing.comparing import TOLERANCE, assert_close, assert_same, assert_same_tensors, features_of
+
+
+class AdapterContract:
+    """Holds a type of adapter to the laws. Its parameters are filled at random: an adapter at its start may do nothing.
+
+    Attributes:
+        options: of the adapter, with its `type`.
+        families: of `FAMILIES`; each gives a tiny backbone on which every law is tested.
+        registry: where the type is looked up; None is what is installed.
+    """
+
+    options: ClassVar[Mapping[str, Any]]
+    families: ClassVar[Sequence[str]] = ("roberta", "gpt2")
+    registry: ClassVar[Registry | None] = None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run every test once for each family."""
+        if "backbone" in metafunc.fixturenames:
+            metafunc.parametrize("backbone", self.families, indirect=True)
+
+    @pytest.fixture
+    def backbone(self, request: pytest.FixtureRequest) -> Backbone:
+        """Give the backbone. A subclass may give another one."""
+        return tiny_backbone(request.param)
+
+    @pytest.fixture
+    def adapter(self, backbone: Backbone) -> Adapter:
+        """Give the adapter, in evaluation mode."""
+        return self.build(backbone)
+
+    def build(self, backbone: Backbone, seed: int = 1) -> Adapter:
+        """Build an adapter with random parameters, in evaluation mode."""
+        adapter = build_adapter(self.options, backbone.info, self.registry)
+        fill_randomly(adapter, seed)
+        return adapter.eval()
+
+    def test_it_asks_for_states_and_layers_that_there_are(self, adapter: Adapter, backbone: Backbone) -> None:
+        """States are counted from 0 to L, layers from 1 to L."""
+        assert set(adapter.reads) <= set(range(backbone.info.layers + 1)), f"reads {adapter.reads}"
+        assert set(adapter.borrows) <= set(range(1, backbone.info.layers + 1)), f"borrows {adapter.borrows}"
+
+    def test_features_have_the_shape_of_a_state(self, adapter: Adapter, backbone: Backbone) -> None:
+        """(B, T, W), finite, and made of nothing but the states and calls that the adapter asked for."""
+        batch = tiny_batch(backbone)
+        features = features_of(adapter, backbone, batch)
+        assert features.shape == (*batch["input_ids"].shape, backbone.info.width)
+        assert features.isfinite().all(), "features are not finite"
+
+    def test_states_are_read_and_not_written(self, adapter: Adapter, backbone: Backbone) -> None:
+        """Other adapters work on the same states: nothing of them may change."""
+        states = backbone(tiny_batch(backbone), frozenset(adapter.reads), frozenset(adapter.borrows))
+        before = {state: tensor.clone() for state, tensor in states.states.items()}
+        with torch.no_grad():
+            adapter(states)
+        for state, tensor in before.items():
+            assert_same(states[state], tensor, f"state {state} has been changed")
+
+    def test_evaluation_is_deterministic(self, adapter: Adapter, backbone: Backbone) -> None:
+        """The same batch gives the same features, bit for bit."""
+        batch = tiny_batch(backbone)
+        first = features_of(adapter, backbone, batch)
+        assert_same(features_of(adapter, backbone, batch), first, "a second pass gives other features")
+
+    def test_unplugging_gives_the_backbone_back(self, adapter: Adapter, backbone: Backbone) -> None:
+        """Bit for bit, even after the adapter was trained."""
+        batch, model = tiny_batch(backbone), KnowledgeModel(backbone).eval()
+        bare, weights = _last(model, batch), _copied(backbone)
+        model.plug("plugged", adapter, self.registry)
+        _train(model, batch, "plugged")
+        with model.unplugged():
+            assert_same(_last(model, batch), bare, "`unplugged` is not the bare backbone")
+        model.unplug("plugged")
+        assert_same(_last(model, batch), bare, "the backbone without adapters gives other states than before")
+        assert_same_tensors(backbone.state_dict(), weights, "a weight of the backbone has changed")
+
+    def test_gradients_reach_the_adapter_and_not_the_backbone(self, adapter: Adapter, backbone: Backbone) -> None:
+        """The backbone is frozen: nothing of it gets a gradient, and something of the adapter does."""
+        model = KnowledgeModel(backbone)
+        model.plug("plugged", adapter, self.registry)
+        _backward(model, tiny_batch(backbone), "plugged")
+        reached = [name for name, parameter in backbone.named_parameters() if parameter.grad is not None]
+        assert not reached, f"the backbone gets a gradient: {reached}"
+        gradients = [parameter.grad for parameter in adapter.parameters() if parameter.grad is not None]
+        assert all(gradient.isfinite().all() for gradient in gradients), "a gradient is not finite"
+        if any(parameter.requires_grad for parameter in adapter.parameters()):
+            assert any(gradient.any() for gradient in gradients), "the adapter gets no gradient"
+
+    def test_other_adapters_do_not_change_the_features(self, adapter: Adapter, backbone: Backbone) -> None:
+        """Plugging, training and unplugging a second adapter leaves the features of the first as they are."""
+        batch, model = tiny_batch(backbone), KnowledgeModel(backbone).eval()
+        alone = features_of(adapter, backbone, batch)
+        model.plug("first", adapter.requires_grad_(False), self.registry)
+        assert_same(_features(model, batch)["first"], alone, "plugged in, it gives other features")
+        model.plug("second", self.build(backbone, seed=2), self.registry)
+        assert_same(_features(model, batch)["first"], alone, "another adapter was plugged in")
+        _train(model, batch, "second")
+        assert_same(_features(model, batch)["first"], alone, "another adapter was trained")
+        model.unplug("second")
+        assert_same(_features(model, batch)["first"], alone, "another adapter was unplugged")
+
+    @pytest.mark.parametrize("side", ["right", "left"])
+    def test_padding_and_batch_mates_do_not_matter(self, adapter: Adapter, backbone: Backbone, side: str) -> None:
+        """A sentence has the same features alone as in a batch, up to float tolerance."""
+        bare = KnowledgeModel(backbone).eval()
+        own_states = _alone_and_in_a_batch(lambda batch: _last(bare, batch), backbone, side)
+        if not all(torch.allclose(alone, together, atol=TOLERANCE) for _, alone, together in own_states):
+            pytest.skip(f"padding on the {side} changes the states of this backbone itself")
+        features = _alone_and_in_a_batch(lambda batch: features_of(adapter, backbone, batch), backbone, side)
+        for sentence, alone, together in features:
+            assert_close(together, alone, f"'{sentence}' in a batch, padded on the {side}")
+
+    def test_later_tokens_do_not_change_earlier_features(self, adapter: Adapter, backbone: Backbone) -> None:
+        """On a causal backbone an adapter is causal."""
+        if not backbone.info.causal:
+            pytest.skip("the backbone is not causal")
+        batch = tiny_batch(backbone, SENTENCES[:1])
+        tokens = batch["input_ids"]
+        before = features_of(adapter, backbone, batch)
+        for position in range(1, tokens.shape[1]):
+            changed = tokens.clone()
+            changed[:, position:] = tokens[:, position:].flip(1).roll(1, 1) + 1
+            after = features_of(adapter, backbone, {**batch, "input_ids": changed % len(backbone.tokenizer)})
+            assert_close(after[:, :position], before[:, :position], f"tokens from {position} on were changed")
+
+    def test_what_is_saved_is_loaded_bit_for_bit(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
+        """Config, tensors and features are those that were saved."""
+        loaded = self._saved_and_loaded(adapter, backbone, tmp_path).eval()
+        batch = tiny_batch(backbone)
+        assert loaded.config == adapter.config
+        assert_same_tensors(loaded.state_dict(), adapter.state_dict(), "a tensor was loaded as another one")
+        expected = features_of(adapter, backbone, batch)
+        assert_same(features_of(loaded, backbone, batch), expected, "the loaded adapter gives other features")
+
+    def test_it_is_not_loaded_for_another_backbone(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
+        """The fingerprint in `adapter.json` is that of the backbone it was made for."""
+        save_adapter(tmp_path, adapter, "saved", registry=self.registry)
+        with pytest.raises(BackboneError, match="fingerprint"):
+            load_adapter(tmp_path, replace(backbone.info, fingerprint="0" * 16), self.registry)
+
+    def test_a_missing_tensor_is_an_error(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
+        """No tensor keeps its initial value in silence."""
+        if not adapter.state_dict():
+            pytest.skip("the adapter has no tensors")
+        with pytest.raises(StorageError, match="lacks"):
+            self._saved_and_loaded(adapter, backbone, tmp_path, lambda tensors: tensors.popitem())
+
+    def test_an_unknown_tensor_is_an_error(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
+        """No saved tensor is left out in silence."""
+        with pytest.raises(StorageError, match="has unknown no_such_tensor"):
+            self._saved_and_loaded(adapter, backbone, tmp_path, lambda t: t.update(no_such_tensor=torch.ones(1)))
+
+    def test_an_unknown_option_is_an_error(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
+        """No saved option is left out in silence."""
+        save_adapter(tmp_path, adapter, "saved", registry=self.registry)
+        description = json.loads((tmp_path / "adapter.json").read_text())
+        description["adapter"]["no_such_option"] = 1
+        (tmp_path / "adapter.json").write_text(json.dumps(description))
+        with pytest.raises(ConfigError, match="no_such_option"):
+            load_adapter(tmp_path, backbone.info, self.registry)
+
+    def _saved_and_loaded(
+        self,
+        adapter: Adapter,
+        backbone: Backbone,
+        folder: Path,
+        edit: Callable[[dict[str, Tensor]], object] = lambda tensors: None,
+    ) -> Adapter:
+        save_adapter(folder, adapter, "saved", registry=self.registry)
+        tensors = load_file(folder / "adapter.safetensors")
+        edit(tensors)
+        save_file(tensors, folder / "adapter.safetensors")
+        return load_adapter(folder, backbone.info, self.registry)
+
+
+def _last(model: KnowledgeModel, batch: Mapping[str, Tensor]) -> Tensor:
+    with torch.no_grad():
+        return model(**batch).last_hidden_state
+
+
+def _features(model: KnowledgeModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return model(**batch).features
+
+
+def _copied(backbone: Backbone) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+
+
+def _alone_and_in_a_batch(
+    give: Callable[[Mapping[str, Tensor]], Tensor], backbone: Backbone, side: str
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Give each sentence, and what is given for its tokens when it is alone and when it is padded, (T, W) each."""
+    batch = tiny_batch(backbone, SENTENCES, side)
+    together, real = give(batch), batch["attention_mask"].bool()
+    for number, sentence in enumerate(SENTENCES):
+        yield sentence, give(tiny_batch(backbone, [sentence]))[0], together[number][real[number]]
+
+
+def _backward(model: KnowledgeModel, batch: Mapping[str, Tensor], name: str) -> None:
+    features = model.train()(**batch).features[name]
+    if features.requires_grad:
+        features.square().mean().backward()
+
+
+def _train(model: KnowledgeModel, batch: Mapping[str, Tensor], name: str) -> None:
+    """Take one step of gradient descent on the features of the adapter `name`; back to evaluation mode."""
+    _backward(model, batch, name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad)
+    model.eval()

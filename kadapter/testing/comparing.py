@@ -1,0 +1,39 @@
+"""What two passes give, compared: bit for bit, or as close as float32 allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from kadapter import Adapter, Backbone
+
+TOLERANCE = 1e-5
+"""For what is computed in another order, absolute and relative."""
+
+
+def features_of(adapter: Adapter, backbone: Backbone, batch: Mapping[str, Tensor]) -> Tensor:
+    """Give an adapter's features, (B, T, W), of a pass that keeps no more than it asks for, without gradient."""
+    with torch.no_grad():
+        reads, borrows = frozenset(adapter.reads), frozenset(adapter.borrows)
+        return adapter(backbone(batch, reads, borrows, adapter.sequential_positions))
+
+
+def assert_same(actual: Tensor, expected: Tensor, rule: str) -> None:
+    """Raise AssertionError, which begins with `rule`, unless both are equal bit for bit."""
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0, msg=lambda difference: f"{rule}: {difference}")
+
+
+def assert_close(actual: Tensor, expected: Tensor, rule: str) -> None:
+    """Raise AssertionError, which begins with `rule`, unless both are equal up to `TOLERANCE`."""
+    torch.testing.assert_close(
+        actual, expected, rtol=TOLERANCE, atol=TOLERANCE, msg=lambda difference: f"{rule}: {difference}"
+    )
+
+
+def assert_same_tensors(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], rule: str) -> None:
+    """Raise AssertionError, which begins with `rule`, unless names and tensors are the same, bit for bit."""
+    assert actual.keys() == expected.keys(), f"{rule}: {sorted(actual.keys() ^ expected.keys())}"
+    for name, tensor in expected.items():
+        assert_same(actual[name], tensor, f"{rule}: {name}")

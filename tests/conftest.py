@@ -1,0 +1,37 @@
+import functools
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch and transformers are imported, which read them once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Gives the tiny backbone of a family, always the same one: not to be thawed, and its tokenizer not changed."""
+    from kadapter.testing import tiny_backbone
+
+    return functools.cache(tiny_backbone)
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """A real pre-trained backbone: 6 layers, width 384."""
+    from kadapter import BackboneError, load_backbone
+
+    try:
+        return load_backbone("minilm")
+    except BackboneError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def data_folder():
+    """The published data sets, where they lie beside a development checkout."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder}")
+    return folder

@@ -1,0 +1,353 @@
+"""The contracts for plugin authors: what breaks a rule fails the test of that rule; what breaks none passes all."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+from torch import nn
+
+from kadapter import Adapter, KnowledgeModel, Registry, hookimpl
+from kadapter.builtin.relation_classification import MarkerHead, RelationClassification, RelationClassificationConfig
+from kadapter.testing import FAMILIES, AdapterContract, TaskContract, fill_randomly, tiny_backbone, tiny_batch
+
+
+def registry_of(hook, thing):
+    """The built-ins and one thing that a plugin gives."""
+    return Registry([], ["kadapter.builtin", SimpleNamespace(**{hook: hookimpl(lambda: [thing])})])
+
+
+def run(contract, test, **given):
+    """Call one test of a contract, with fixtures made by hand."""
+    function = getattr(contract, test)
+    function(**{name: given[name] for name in inspect.signature(function).parameters})
+
+
+def rules_of(contract):
+    return [name for name in dir(contract) if name.startswith("test_")]
+
+
+# --- adapters
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    pass
+
+
+class Good(Adapter):
+    """Reads a middle state through one linear layer, and looks at the tokens so far."""
+
+    name = "one-of-a-test"
+    Config = NoOptions
+
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        self.reads = (2,)
+        self.linear = nn.Linear(backbone.width, backbone.width)
+
+    def forward(self, states):
+        return self.linear(self.mixed(states[2], states.attention_mask[..., None].to(states[2].dtype)))
+
+    def mixed(self, hidden, mask):
+        return (hidden * mask).cumsum(1) / mask.cumsum(1).clamp(min=1)
+
+
+class ReadsBeyond(Good):
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        self.borrows = (backbone.layers + 1,)
+
+
+class ReadsInSecret(Good):
+    def forward(self, states):
+        return super().forward(states) + states[1]
+
+
+class Narrow(Good):
+    def forward(self, states):
+        return super().forward(states)[..., 1:]
+
+
+class Writes(Good):
+    def mixed(self, hidden, mask):
+        return super().mixed(hidden.mul_(2), mask)
+
+
+class Random(Good):
+    def mixed(self, hidden, mask):
+        return nn.functional.dropout(super().mixed(hidden, mask))
+
+
+class Detached(Good):
+    def forward(self, states):
+        return super().forward(states).detach().requires_grad_()
+
+
+class CountsOthers(Good):
+    built = []
+
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        self.built.append(self)
+
+    def mixed(self, hidden, mask):
+        return super().mixed(hidden, mask) * len(self.built)
+
+
+class TrainsTheBackbone(Good):
+    """Keeps the backbone's own layer instead of a copy of it."""
+
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        [layers] = backbone.copy_layer.args
+        self.__dict__["first"] = layers[0]
+
+    def forward(self, states):
+        weight = next(p for p in self.first.parameters()).requires_grad_()
+        return super().forward(states) * weight.sum()
+
+
+class SeesPadding(Good):
+    def mixed(self, hidden, mask):
+        return hidden + hidden.mean(1, keepdim=True)
+
+
+class SeesTheFuture(Good):
+    def mixed(self, hidden, mask):
+        return hidden + (hidden * mask).sum(1, keepdim=True)
+
+
+class Forgets(Good):
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        self.factor = torch.rand(())
+
+    def mixed(self, hidden, mask):
+        return super().mixed(hidden, mask) * self.factor
+
+
+def adapter_case(kind, tmp_path, side="right"):
+    """A contract for a type of adapter, and what its tests ask for; on GPT-2, where every law applies."""
+    contract = AdapterContract()
+    contract.options, contract.registry = {"type": kind.name}, registry_of("register_adapter_types", kind)
+    backbone = tiny_backbone("gpt2")
+    return contract, {"adapter": contract.build(backbone), "backbone": backbone, "tmp_path": tmp_path, "side": side}
+
+
+@pytest.mark.parametrize("test", rules_of(AdapterContract))
+def test_a_good_adapter_keeps_every_law(test, tmp_path):
+    contract, given = adapter_case(Good, tmp_path)
+    run(contract, test, **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (ReadsBeyond, "test_it_asks_for_states_and_layers_that_there_are"),
+        (ReadsInSecret, "test_features_have_the_shape_of_a_state"),
+        (Narrow, "test_features_have_the_shape_of_a_state"),
+        (Writes, "test_states_are_read_and_not_written"),
+        (Random, "test_evaluation_is_deterministic"),
+        (Detached, "test_gradients_reach_the_adapter_and_not_the_backbone"),
+        (TrainsTheBackbone, "test_gradients_reach_the_adapter_and_not_the_backbone"),
+        (TrainsTheBackbone, "test_unplugging_gives_the_backbone_back"),
+        (CountsOthers, "test_other_adapters_do_not_change_the_features"),
+        (SeesPadding, "test_padding_and_batch_mates_do_not_matter"),
+        (SeesTheFuture, "test_later_tokens_do_not_change_earlier_features"),
+        (Forgets, "test_what_is_saved_is_loaded_bit_for_bit"),
+    ],
+)
+def test_an_adapter_that_breaks_a_law_is_found(kind, test, tmp_path):
+    contract, given = adapter_case(kind, tmp_path)
+    with pytest.raises((AssertionError, KeyError)):
+        run(contract, test, **given)
+
+
+# --- tasks
+
+WORDS = ["boats", "bread", "the old town", "a river"]
+RELATIONS = ["feeds", "floats_on", "no_relation"]
+
+
+def rows(number):
+    """Rows with a subject and an object among other words."""
+    return Dataset.from_list([row(i) for i in range(number)])
+
+
+def row(number):
+    subject, object_ = WORDS[number % 4], WORDS[(number + 1) % 4]
+    text = f"{'so ' * (number % 3)}{subject} by {object_}"
+    start = text.index(subject)
+    return {
+        "text": text,
+        "subject_start": start,
+        "subject_end": start + len(subject),
+        "object_start": len(text) - len(object_),
+        "object_end": len(text),
+        "relation": RELATIONS[number % 3],
+        "serial": number,
+    }
+
+
+class Contract(TaskContract):
+    def rows(self):
+        return DatasetDict(train=rows(6), validation=rows(3), test=rows(3))
+
+
+class GoodTask(RelationClassification):
+    name = "one-of-a-test"
+
+
+class NotFittedTwice(GoodTask):
+    @classmethod
+    def fit(cls, config, splits):
+        fitted = super().fit(config, splits)
+        return replace(fitted, labels=(*fitted.labels, "other"))
+
+
+@dataclass(frozen=True)
+class NumberedConfig(RelationClassificationConfig):
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+class NotOfJson(GoodTask):
+    """JSON turns the numbers into strings."""
+
+    Config = NumberedConfig
+
+    @classmethod
+    def fit(cls, config, splits):
+        fitted = super().fit(config, splits)
+        return replace(fitted, names=dict(enumerate(fitted.labels)))
+
+
+class LosesRows(GoodTask):
+    def encode(self, rows, tokenizer):
+        return super().encode(rows.select(range(len(rows) - 1)), tokenizer)
+
+
+class NeedsMore(GoodTask):
+    def encode(self, rows, tokenizer):
+        return super().encode(rows.select([row["serial"] for row in rows]), tokenizer)
+
+
+class HidesPadding(GoodTask):
+    def collate(self, examples, tokenizer):
+        batch = super().collate(examples, tokenizer)
+        return {**batch, "attention_mask": torch.ones_like(batch["input_ids"])}
+
+
+class ForgetsLeftPadding(GoodTask):
+    def collate(self, examples, tokenizer):
+        return {**super().collate(examples, tokenizer), "markers": torch.tensor([e["markers"] for e in examples])}
+
+
+class PeeksAtLabels(GoodTask):
+    def head(self, width):
+        class Peeking(MarkerHead):
+            def forward(self, hidden, batch):
+                return super().forward(hidden, batch) + batch.get("labels", torch.zeros(1))[:, None]
+
+        return Peeking(width, len(self.config.labels), 0.0)
+
+
+class InfiniteLoss(GoodTask):
+    def loss(self, logits, batch):
+        return super().loss(logits, batch) / 0
+
+
+class UnusedLayer(GoodTask):
+    def head(self, width):
+        head = super().head(width)
+        head.unused = nn.Linear(width, width)
+        return head
+
+
+class Percent(GoodTask):
+    def metrics(self, logits, labels):
+        return {name: 100 * value for name, value in super().metrics(logits, labels).items()}
+
+
+class OtherMetric(GoodTask):
+    metric = "bleu"
+
+
+class AlwaysHalf(GoodTask):
+    def metrics(self, logits, labels):
+        return {"accuracy": 0.5}
+
+
+def task_case(kind, side="right"):
+    """A contract for a task, and what its tests ask for."""
+    contract = Contract()
+    contract.options, contract.registry = {"name": kind.name}, registry_of("register_tasks", kind)
+    backbone, splits = tiny_backbone("roberta"), contract.rows()
+    plain = kind(kind.Config())
+    task = kind(plain.fit(plain.config, splits))
+    examples = list(task.encode(splits["train"], backbone.tokenizer).examples)
+    model = KnowledgeModel(backbone, task=task).eval()
+    fill_randomly(model.head, seed=1)
+    given = {"splits": splits, "task": task, "examples": examples, "model": model, "backbone": backbone, "side": side}
+    return contract, given
+
+
+@pytest.mark.parametrize("test", rules_of(TaskContract))
+def test_a_good_task_keeps_every_rule(test):
+    contract, given = task_case(GoodTask)
+    run(contract, test, **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "test", "side"),
+    [
+        (NeedsMore, "test_it_reads_only_the_columns_that_it_names", "right"),
+        (NotFittedTwice, "test_fitting_twice_is_fitting_once", "right"),
+        (NotOfJson, "test_the_fitted_config_survives_json", "right"),
+        (LosesRows, "test_every_row_becomes_an_example_or_is_counted", "right"),
+        (HidesPadding, "test_a_batch_is_padded_to_its_longest_example", "right"),
+        (HidesPadding, "test_batch_mates_do_not_change_the_logits", "right"),
+        (ForgetsLeftPadding, "test_batch_mates_do_not_change_the_logits", "left"),
+        (PeeksAtLabels, "test_the_head_reads_only_the_fields_that_it_names", "right"),
+        (InfiniteLoss, "test_the_loss_is_finite_and_reaches_the_head", "right"),
+        (UnusedLayer, "test_the_loss_is_finite_and_reaches_the_head", "right"),
+        (Percent, "test_metrics_are_fractions_and_perfect_logits_are_perfect", "right"),
+        (OtherMetric, "test_metrics_are_fractions_and_perfect_logits_are_perfect", "right"),
+        (AlwaysHalf, "test_metrics_are_fractions_and_perfect_logits_are_perfect", "right"),
+    ],
+)
+def test_a_task_that_breaks_a_rule_is_found(kind, test, side):
+    contract, given = task_case(kind, side)
+    with pytest.raises((AssertionError, KeyError)):
+        run(contract, test, **given)
+
+
+# --- tiny backbones
+
+
+def test_the_same_seed_gives_the_same_tiny_backbone_and_leaves_random_numbers_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    first, again, other = tiny_backbone("roberta"), tiny_backbone("roberta"), tiny_backbone("roberta", seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    assert first.info.fingerprint == again.info.fingerprint != other.info.fingerprint
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tiny_backbone_is_tiny_and_every_parameter_matters(family):
+    backbone = tiny_backbone(family)
+    assert (backbone.info.width, backbone.info.layers, backbone.info.heads) == (32, 4, 4)
+    assert sum(p.numel() for p in backbone.parameters()) < 100_000
+    assert all(p.std() > 0 for p in backbone.parameters() if p.numel() > 1)
+
+
+def test_the_tiny_tokenizer_splits_words_and_knows_where_they_stand():
+    backbone = tiny_backbone("bert")
+    encoding = backbone.tokenizer("A bridge, zq!")
+    assert encoding.tokens() == ["<s>", "a", "bridge", ",", "z", "##q", "!", "</s>"]
+    assert [encoding.char_to_token(c) for c in (0, 2, 8, 10, 11)] == [1, 2, 3, 4, 5]
+    assert tiny_batch(backbone, padding_side="left")["attention_mask"][:, 0].tolist() == [1, 0, 0, 0]

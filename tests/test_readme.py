@@ -1,0 +1,70 @@
+"""Every command and every Python block that the documentation shows is run, in the order in which it is shown."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from knowledge_data import sample_path
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "plugins" / "kadapter-factual" / "README.md"]
+# The continuous integration runs these two, in a fresh environment each time.
+INSTALLING = {"pip install -r requirements/demo.txt && kadapter demo", "pip install -r requirements/dev.txt && pytest"}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
+    return [line for line in lines if line not in INSTALLING and not line.startswith("pip install")]
+
+
+def run(command: str, folder: Path) -> None:
+    words = [sys.executable, "-m", *shlex.split(command)]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture
+def folder(tmp_path, minilm):
+    shutil.copy(sample_path("fewrel"), tmp_path / "val_wiki.json")
+    subprocess.run(["gzip", tmp_path / "val_wiki.json"], check=True)
+    return tmp_path
+
+
+def test_both_install_commands_are_shown_and_run_by_ci():
+    shown = {line for block in blocks(PAGES[0], "bash") for line in block.splitlines()}
+    script = (ROOT / ".ci" / "run").read_text()
+    assert shown >= INSTALLING
+    for command in INSTALLING:
+        assert command.split(" && ")[0] in script or "fresh user demo" in script
+        assert command.split(" && ")[1] in script
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_commands_and_python_run_as_shown(page, folder):
+    shown = commands(page)
+    assert shown, f"{page} shows no command"
+    for command in shown:
+        assert command.startswith("kadapter "), command
+        run(command, folder)
+    for code in blocks(page, "python"):
+        subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
+def test_python_in_the_pages_for_authors_runs():
+    for code in blocks(ROOT / "docs" / "python.md", "python"):
+        exec(compile(code, "docs/python.md", "exec"), {})
+
+
+def test_links_lead_somewhere():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page}: {target}"
