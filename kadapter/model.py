@@ -16,7 +16,7 @@ from kadapter.adapter import Adapter, build_adapter
 from kadapter.backbone import Backbone, info_as_dict, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
-from kadapter.files import read_json, write_json
+from kadapter.files import write_json
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import (
     FORMAT,
@@ -24,6 +24,7 @@ from kadapter.storage import (
     describe_adapter,
     load_adapter,
     matching,
+    read_description,
     read_tensors,
     save_adapter,
     save_tensors,
@@ -141,15 +142,19 @@ class KnowledgeModel(nn.Module):
             model.plug(own_name, adapter, registry)
         return model.eval()
 
-    def save_pretrained(self, folder: Path | str) -> None:
+    def save_pretrained(self, folder: Path | str, registry: Registry | None = None) -> None:
         """Write the model, each adapter in `adapters/NAME`; `from_pretrained` gives it back bit for bit.
+
+        Args:
+            folder: is made when it is not there; files of the same names are replaced.
+            registry: where the providers of the adapters' types are looked up; by default, what is installed.
 
         Raises:
             StorageError: the folder cannot be written to.
         """
         places = {name: f"adapters/{name}" for name in self.plugged}
         for name, place in places.items():
-            save_adapter(Path(folder) / place, self.adapters[name], name)  # type: ignore[arg-type]
+            save_adapter(Path(folder) / place, self.adapters[name], name, registry=registry)  # type: ignore[arg-type]
         self.save_around(folder, places)
 
     def save_around(self, folder: Path | str, places: Mapping[str, str]) -> None:
@@ -214,7 +219,7 @@ class KnowledgeModel(nn.Module):
     def _check_name(self, name: str) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
             raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
-        # Modules and parameters are kept under this name, where torch has some attributes of its own ("train").
+        # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
         if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
             raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
         if name in self.adapters:
@@ -228,15 +233,18 @@ class KnowledgeModel(nn.Module):
         return load_adapter(_folder_of(adapter, self.backbone, registry), self.backbone.info, registry)
 
     def _same_backbone(self, adapter: Adapter) -> Adapter:
-        if adapter.backbone.fingerprint != self.backbone.info.fingerprint:
+        theirs, ours = adapter.backbone.fingerprint, self.backbone.info.fingerprint
+        if theirs != ours:
             raise BackboneError(
-                f"this adapter was built for backbone '{adapter.backbone.name}', not for '{self.backbone.info.name}'"
+                f"this adapter was built for backbone '{adapter.backbone.name}' (fingerprint {theirs}), "
+                f"not for '{self.backbone.info.name}' (fingerprint {ours}); build it for this one"
             )
         return adapter
 
 
 def _load_model(folder: Path, registry: Registry) -> KnowledgeModel:
-    said = read_json(folder / "model.json", f"no saved model in {folder}")
+    entries = ("backbone", "composition", "task", "adapters")
+    said = read_description(folder / "model.json", f"no saved model in {folder}", entries)
     backbone = load_backbone(said["backbone"]["name"], registry)
     check_backbone(folder, said["backbone"], backbone.info)
     if said["backbone"]["tuned"]:

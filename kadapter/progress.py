@@ -53,8 +53,8 @@ class TrainingBar(TrainerCallback):
         if self.bar:
             self.bar.update(self.task, description=", ".join([self.title, *self.told.values()]))
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Leave the finished bar standing."""
+    def stop(self) -> None:
+        """Leave the bar standing as it is, and give the terminal its cursor back."""
         if self.bar:
             self.bar.stop()
             self.bar = None

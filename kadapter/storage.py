@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,27 @@ def describe_adapter(folder: Path | str) -> dict[str, Any]:
     """Give what `adapter.json` says.
 
     Raises:
-        StorageError: it is missing, not JSON, or of a later format.
+        StorageError: it is missing, not JSON, of a later format, or lacks an entry.
     """
     purpose = f"no saved adapter in {folder} (`kadapter pretrain … --output {folder}` makes one)"
-    description = read_json(Path(folder) / "adapter.json", purpose)
+    return read_description(Path(folder) / "adapter.json", purpose, ("name", "backbone", "adapter", "trained_on"))
+
+
+def read_description(path: Path, purpose: str, entries: Iterable[str]) -> dict[str, Any]:
+    """Read a JSON file that says what is saved beside it; `purpose` begins the message when it cannot be read.
+
+    Raises:
+        StorageError: it is missing, not JSON, of a later format, or lacks one of `entries`.
+    """
+    description = read_json(path, purpose)
     if description.get("format") != FORMAT:
         raise StorageError(
-            f"{folder}/adapter.json has format {description.get('format')!r}, this kadapter reads {FORMAT}; "
+            f"{path} has format {description.get('format')!r}, this kadapter reads {FORMAT}; "
             f"install the version of kadapter that wrote it"
         )
+    for entry in entries:
+        if entry not in description:
+            raise StorageError(f"{path} does not say '{entry}'; save or download it again")
     return description
 
 

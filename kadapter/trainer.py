@@ -66,7 +66,7 @@ class KnowledgeTrainer(Trainer):
         self, model: KnowledgeModel, examples: Examples, arguments: TrainingArguments, title: str = "training"
     ) -> None:
         task, tokenizer = examples.task, model.backbone.tokenizer
-        self.knowledge_model, self.examples = model, examples
+        self.knowledge_model, self.examples, self.bar = model, examples, TrainingBar(title)
         super().__init__(
             model=model,
             args=arguments,
@@ -74,7 +74,7 @@ class KnowledgeTrainer(Trainer):
             eval_dataset=examples.splits["validation"],
             data_collator=partial(task.collate, tokenizer=tokenizer),
             compute_metrics=_scored_by(task.metrics),
-            callbacks=[_BestBeside(), TrainingBar(title)],
+            callbacks=[_BestBeside(), self.bar],
         )
         self.remove_callback(PrinterCallback)
         # `forward(**batch)` looks to Trainer as if it scaled its loss by the number of items; it gives a mean.
@@ -94,6 +94,13 @@ class KnowledgeTrainer(Trainer):
         """Give the task's loss; of the outputs, evaluation gathers only the logits."""
         output = model(**inputs)
         return (output.loss, {"loss": output.loss, "logits": output.logits}) if return_outputs else output.loss
+
+    def train(self, *arguments: Any, **options: Any) -> Any:
+        """Train as Trainer does; however that ends, the terminal is left in order."""
+        try:
+            return super().train(*arguments, **options)
+        finally:
+            self.bar.stop()
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         tensors = state_dict if state_dict is not None else self.knowledge_model.state_dict()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AlbertConfig, AlbertModel, BertConfig, BertModel, DistilBertModel
 
-from kadapter import Backbone, BackboneAlias, BackboneError, Registry, hookimpl, load_backbone
+from kadapter import Backbone, BackboneAlias, BackboneError, HiddenStates, Registry, hookimpl, load_backbone
 from kadapter.backbone import info_as_dict
 from kadapter.testing import FAMILIES, SENTENCES, save_tiny_backbone, tiny_backbone, tiny_batch, tiny_tokenizer
 from kadapter.testing.comparing import assert_close, assert_same
@@ -175,6 +175,13 @@ def test_positions_that_are_given_are_kept(tiny):
     assert_same(
         backbone(shifted, frozenset({4}))[4], backbone.model(**shifted).last_hidden_state, "positions that were given"
     )
+
+
+def test_a_token_sees_tokens_and_itself_and_on_a_causal_backbone_nothing_later():
+    mask = torch.tensor([[0, 1, 1]]).bool()
+    both, causal = (HiddenStates({}, mask, causal).visible()[0, 0].int().tolist() for causal in (False, True))
+    assert both == [[1, 1, 1], [0, 1, 1], [0, 1, 1]]
+    assert causal == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
 
 
 # --- frozen

@@ -144,7 +144,7 @@ def as_torchs_own(block, config):
 
 
 def by_hand(adapter, states, hidden_from):
-    """Section 3.2 of the paper, step by step; `hidden_from` (T, T) or (B, T) says what attention must not see."""
+    """Section 3.2 of the paper, step by step; `hidden_from` is the mask that torch's layers are called with."""
     output = torch.zeros_like(states[0])
     for number, (layer, state) in enumerate(zip(adapter.layers, adapter.reads, strict=True)):
         gate = 1 if adapter.gates is None or number == 0 else adapter.gates[number - 1]

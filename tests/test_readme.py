@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from knowledge_data import sample_path
 
 ROOT = Path(__file__).parent.parent

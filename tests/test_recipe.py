@@ -78,7 +78,7 @@ def test_a_kind_of_knowledge_makes_a_recipe():
 
 
 def test_unknown_knowledge_lists_what_is_installed():
-    with pytest.raises(UnknownNameError, match="there is no knowledge 'geograpy'; .* did you mean 'geography'"):
+    with pytest.raises(UnknownNameError, match=r"there is no knowledge 'geograpy'; .* did you mean 'geography'"):
         Recipe.of("geograpy", "tiny", REGISTRY)
 
 

@@ -65,15 +65,20 @@ class RelationClassification(Task):
         return replace(config, labels=config.labels or tuple(sorted(found)))
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Encoded:
-        """Give `input_ids`, the positions of both markers and `labels`; drop what does not fit in `max_length`."""
+        """Give `input_ids`, the positions of both markers and `labels`.
+
+        Spans that overlap cannot be marked, and markers past `max_length` cannot be seen: these are left out.
+        """
         number = {label: index for index, label in enumerate(self.config.labels)}
-        examples = rows.map(
+        apart = rows.filter(_apart, input_columns=list(self.columns[1:5]))
+        examples = apart.map(
             lambda row: {**self._encode_row(row, tokenizer), "labels": number[row["relation"]]},
             remove_columns=rows.column_names,
         )
-        fitting = examples.filter(lambda positions: min(positions) >= 0, input_columns="markers")
-        lost = len(examples) - len(fitting)
-        return Encoded(fitting, Counter({f"marker past {self.config.max_length} tokens": lost} if lost else {}))
+        fitting = examples.filter(lambda row: min(row["markers"]) >= 0)
+        overlapping, late = len(rows) - len(apart), len(examples) - len(fitting)
+        reasons = {"subject and object overlap": overlapping, f"marker past {self.config.max_length} tokens": late}
+        return Encoded(fitting, +Counter(reasons))
 
     def _encode_row(self, row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         text, starts = self._mark(row)
@@ -125,6 +130,10 @@ class RelationClassification(Task):
             "micro_f1_positive": float(f1_score(labels, predicted, labels=positive, average="micro", zero_division=0)),
             "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         }
+
+
+def _apart(subject_start: int, subject_end: int, object_start: int, object_end: int) -> bool:
+    return subject_end <= object_start or object_end <= subject_start
 
 
 class MarkerHead(nn.Module):

@@ -45,7 +45,7 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "llama": _HEADS,
     "megatron-bert": {},
     "mistral": _HEADS,
-    "mixtral": {**_HEADS, "num_local_experts": 2},
+    "mixtral": {**_HEADS, "num_local_experts": 8, "intermediate_size": 16},
     "modernbert": {},
     "mpnet": {},
     "olmo2": _HEADS,

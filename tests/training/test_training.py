@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,7 @@ from kadapter.data import prepare
 from kadapter.registry import default_registry
 from kadapter.trainer import KnowledgeTrainer, LengthGrouped, training_arguments
 from kadapter.training import build_model
-from knowledge_data import RELATION_FEATURES, RelationRow
+from knowledge_data import READERS, RELATION_FEATURES, RelationRow, sample_path
 
 FILES = {
     "README.md",
@@ -223,6 +224,15 @@ def test_without_adapter_a_head_is_trained_on_the_bare_backbone(recipe, tmp_path
     assert trained.result["trained_parameters"] == 3 * 64 + 3
 
 
+@pytest.mark.parametrize("source", sorted(READERS))
+def test_every_format_can_be_trained_on(recipe, tmp_path, source):
+    options = {"source": {"name": source, "path": str(sample_path(source))}, "training.epochs": 1}
+    result = pretrain(recipe.with_options(options), tmp_path / "run").result
+    reading = READERS[source](sample_path(source))
+    assert sum(split["examples"] for split in result["data"]["splits"].values()) == len(reading.rows)
+    assert result["data"]["skipped"] == reading.report.skipped
+
+
 # --- the test split
 
 
@@ -339,18 +349,32 @@ def test_it_may_be_interrupted_anywhere(recipe, run, tmp_path, tensors, interrup
     assert same(tensors(pretrain(recipe, tmp_path, resume=True).folder), tensors(run.folder))
 
 
-@pytest.mark.parametrize("function", ["save_adapter", "plot_losses", "write_json"])
-def test_it_may_be_interrupted_while_it_writes_its_results(recipe, run, half, tensors, monkeypatch, function):
+def interrupt(monkeypatch, function, call):
+    """Call, with a function of the training that ends it there."""
+
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(kadapter.training, function, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(recipe, half, resume=True)
+        call()
+
+
+@pytest.mark.parametrize("function", ["save_adapter", "plot_losses", "write_json"])
+def test_it_may_be_interrupted_while_it_writes_its_results(recipe, run, half, tensors, monkeypatch, function):
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(monkeypatch, function, lambda: pretrain(recipe, half, resume=True))
     assert not (half / "result.json").exists()
     assert same(tensors(pretrain(recipe, half, resume=True).folder), tensors(run.folder))
     assert {path.name for path in half.iterdir()} == FILES
+
+
+def test_the_bar_is_left_standing_where_the_run_was_interrupted(recipe, tmp_path, interrupted_at, capsys):
+    with interrupted_at(12):
+        pretrain(recipe, tmp_path / "run")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.search(r"run, loss \d\.\d{3}, validation \d\.\d{3} .* 12/20", err)
 
 
 def cut(path):
@@ -390,14 +414,16 @@ def test_a_checkpoint_that_was_cut_short_is_not_used(recipe, run, half, tensors,
     assert same(tensors(pretrain(recipe, half, resume=True).folder), tensors(run.folder))
 
 
-def test_a_run_goes_on_where_it_was_moved_to(recipe, half, tensors, tmp_path):
-    """The best checkpoint too is found there; here the first epoch is made better than any that follows."""
-    state = json.loads((half / "checkpoints" / "checkpoint-10" / "trainer_state.json").read_text())
-    state.update(best_metric=2.0, best_global_step=5, best_model_checkpoint=str(tmp_path / "gone" / "checkpoint-5"))
-    (half / "checkpoints" / "checkpoint-10" / "trainer_state.json").write_text(json.dumps(state))
-    first = load_file(half / "checkpoints" / "checkpoint-5" / "model.safetensors")
+def test_the_best_checkpoint_is_found_where_the_run_was_moved_to(recipe, half, tensors, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(monkeypatch, "save_adapter", lambda: pretrain(recipe, half, resume=True))
+    last = half / "checkpoints" / "checkpoint-20" / "trainer_state.json"
+    [best] = {path.name for path in last.parents[1].iterdir()} - {"checkpoint-20"}
+    moved = {"best_global_step": int(best.split("-")[1]), "best_model_checkpoint": f"/gone/{best}"}
+    last.write_text(json.dumps({**json.loads(last.read_text()), **moved}))
+    expected = load_file(half / "checkpoints" / best / "model.safetensors")
     saved = tensors(pretrain(recipe, half, resume=True).folder)
-    assert torch.equal(saved["model.safetensors", "head.linear.weight"], first["head.linear.weight"])
+    assert torch.equal(saved["model.safetensors", "head.linear.weight"], expected["head.linear.weight"])
 
 
 def test_checkpoints_hold_nothing_of_the_frozen_backbone(halves, run):

@@ -16,6 +16,7 @@ FACTUAL = KnowledgeModule(
 )
 """For relation sentences of any source; FewRel's Wikipedia sentences unless told otherwise."""
 
+
 @hookimpl
 def register_knowledge() -> list[KnowledgeModule]:
     """Give the factual knowledge."""
