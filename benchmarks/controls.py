@@ -1,6 +1,6 @@
 """Train a recipe beside its controls, over seeds, and keep the table.
 
-    python benchmarks/controls.py benchmarks/recipes/factual-fewrel.yaml --data val_wiki.json.gz
+python benchmarks/controls.py benchmarks/recipes/factual-fewrel.yaml --data val_wiki.json.gz
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main(
     said = said.with_options({"source.path": data}) if data else said
     folder = output / recipe.stem
     report = compare(said, folder, range(seeds), row or tuple(ROWS))
+    RESULTS.mkdir(exist_ok=True)
     for kind in ("json", "md"):
         shutil.copy(folder / f"comparison.{kind}", RESULTS / f"{recipe.stem}.{kind}")
     typer.echo(as_markdown(report))

@@ -7,13 +7,13 @@ States are counted from 0, the output of the embeddings, to L, the backbone's la
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from kadapter.config import make_config
+from kadapter.config import NoOptions, make_config
 from kadapter.errors import BackboneError, ConfigError
 from kadapter.registry import Registry, default_registry
 
@@ -43,6 +43,10 @@ class BackboneInfo:
     causal: bool
     fingerprint: str
     copy_layer: Callable[[int], nn.Module] = field(repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the facts that are written beside saved weights."""
+        return {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.name != "copy_layer"}
 
     def check_state(self, state: int) -> None:
         """Raise BackboneError unless 0 <= `state` <= L."""
@@ -107,11 +111,12 @@ class Adapter(nn.Module):
         reads: the states that `forward` wants to find in its `HiddenStates`.
         borrows: the layers whose calls it wants to find there too.
         trained_on: what is known of its training: recipe, data, metrics.
-        sequential_positions: asks that padding be numbered as tokens are, which only the states of padding show.
+        sequential_positions: asks that padding be numbered as tokens are; it must then be on the right, where only
+            its own states show that.
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type]
+    Config: ClassVar[type] = NoOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     reads: tuple[int, ...] = ()
     borrows: tuple[int, ...] = ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from kadapter.adapter import BackboneInfo, HiddenStates
-from kadapter.errors import BackboneError
-from kadapter.recorder import Enough, Recorder
+from kadapter.errors import BackboneError, UnknownNameError
+from kadapter.recorder import Enough, Recorder, drop_hooks, set_hooks
 from kadapter.registry import Registry, default_registry
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Backbone(nn.Module):
         model: the transformers model, in evaluation mode and frozen until `thaw`.
         tokenizer: its tokenizer.
         info: what adapters may know of it.
+        loaded: what `info` was when it was loaded, before any `thaw`.
         frozen: whether it runs without gradient.
     """
 
@@ -63,12 +65,12 @@ class Backbone(nn.Module):
         super().__init__()
         self.model = model.get_encoder() if model.config.is_encoder_decoder else model
         self.tokenizer = tokenizer
-        self.layers_path = layers
         # In a tuple, since a module that is an attribute would give each weight of the layers a second name.
         self._layers = (_find_layers(self.model, layers),)
+        set_hooks(self.layers)
         self.frozen = True
         self.requires_grad_(False).eval()
-        self.info = _describe(self.model, self.layers, name or model.config.model_type)
+        self.info = self.loaded = _describe(self.model, self.layers, name or model.config.model_type)
         self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
@@ -77,8 +79,9 @@ class Backbone(nn.Module):
         return self._layers[0]
 
     def thaw(self) -> None:
-        """Let the backbone be trained as well: from here on it is another model than the one loaded."""
+        """Let the backbone be trained as well: from here on it is another model, with another fingerprint."""
         self.frozen = False
+        self.info = replace(self.loaded, fingerprint=f"{self.loaded.fingerprint}-tuned")
         self.model.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Backbone:
@@ -101,10 +104,14 @@ class Backbone(nn.Module):
             reads: states, 0 to L.
             borrows: layers, 1 to L.
             sequential_positions: number all positions one after another, padding included.
+
+        Raises:
+            BackboneError: sequential positions were asked for a batch that is padded on the left, where they would
+                move the real tokens.
         """
         inputs = self._prepare(inputs, sequential_positions)
-        recorder = Recorder(reads, borrows)
-        with recorder.listen(self.layers), torch.no_grad() if self.frozen else nullcontext():
+        recorder = Recorder(reads, borrows, len(self.layers))
+        with recorder.listen(), torch.no_grad() if self.frozen else nullcontext():
             try:
                 last = self.model(**inputs).last_hidden_state
             except Enough:
@@ -122,7 +129,10 @@ class Backbone(nn.Module):
         if "use_cache" in self._accepted or "past_key_values" in self._accepted:
             ready["use_cache"] = False
         # A family that takes no positions has relative ones, or numbers padding as tokens are.
-        if "position_ids" in self._accepted and (sequential_positions or not mask[:, 0].all()):
+        left_padded = not mask[:, 0].all()
+        if sequential_positions and left_padded:
+            raise BackboneError("an adapter with compat 'microsoft' needs batches that are padded on the right")
+        if "position_ids" in self._accepted and (sequential_positions or left_padded):
             counted = torch.ones_like(mask) if sequential_positions else mask
             ready.setdefault("position_ids", _numbered(counted, start=_first_position(self.model)))
         return ready
@@ -137,17 +147,27 @@ def load_backbone(name: str | Path, registry: Registry | None = None) -> Backbon
     from transformers import AutoModel, AutoTokenizer
 
     registry = registry or default_registry()
-    alias = registry.backbones.get(str(name))
-    place = alias.locate() if alias else name
+    alias = _alias(str(name), registry)
     try:
+        place = alias.locate() if alias else name
         model, loading = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(place)
-    except Exception as error:  # what a damaged folder raises depends on which part of transformers stumbles
+        backbone = Backbone(model, tokenizer, name=str(name), layers=alias.layers if alias else None)
+    except BackboneError:
+        raise
+    except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
         raise BackboneError(_cannot_load(str(name), error, registry)) from error
-    backbone = Backbone(model, tokenizer, name=str(name), layers=alias.layers if alias else None)
     _check_whole(backbone, model, loading["missing_keys"])
     _make_paddable(tokenizer)
     return backbone
+
+
+def _alias(name: str, registry: Registry) -> BackboneAlias | None:
+    """Give the alias of that name; None when it is none, but ConflictError when two plugins give it."""
+    try:
+        return registry.backbones[name]
+    except UnknownNameError:
+        return None
 
 
 def _check_whole(backbone: Backbone, model: nn.Module, missing: Iterable[str]) -> None:
@@ -163,15 +183,22 @@ def _check_whole(backbone: Backbone, model: nn.Module, missing: Iterable[str]) -
         raise BackboneError(
             f"backbone '{backbone.info.name}' comes without a tokenizer; save its tokenizer into the same folder"
         )
+    if not backbone.tokenizer.is_fast:
+        raise BackboneError(
+            f"the tokenizer of backbone '{backbone.info.name}' does not say where in the text its tokens lie; "
+            f"save the fast one of its family (tokenizer.json) into the same folder"
+        )
 
 
 def _cannot_load(name: str, error: Exception, registry: Registry) -> str:
     lines = str(error).split("\n") or [""]
     reason = next((line.strip() for line in lines if line.strip()), type(error).__name__)
-    there = ", ".join(sorted(registry.backbones))
+    there = sorted(registry.backbones)
+    near = difflib.get_close_matches(name, there, n=1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
     return (
-        f"backbone '{name}' cannot be loaded ({reason}); give an alias ({there}), "
-        f"a folder that holds a transformers model, or the id of one on the Hub"
+        f"backbone '{name}' cannot be loaded ({reason}); give an alias ({', '.join(there)}), "
+        f"a folder that holds a transformers model, or the id of one on the Hub{meant}"
     )
 
 
@@ -249,7 +276,7 @@ def _sample(parameter: Tensor) -> bytes:
 
 
 def _copy_layer(layers: nn.ModuleList, layer: int) -> nn.Module:
-    return deepcopy(layers[layer - 1]).requires_grad_(True)
+    return drop_hooks(deepcopy(layers[layer - 1])).requires_grad_(True)
 
 
 def _numbered(counted: Tensor, start: int) -> Tensor:
@@ -263,8 +290,3 @@ def _first_position(model: nn.Module) -> int:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return int(module.padding_idx) + 1
     return 0
-
-
-def info_as_dict(info: BackboneInfo) -> dict[str, Any]:
-    """Give the facts of `info` that are written beside saved weights."""
-    return {fact.name: getattr(info, fact.name) for fact in fields(info) if fact.name != "copy_layer"}

@@ -58,15 +58,7 @@ def _training(result: Mapping[str, Any]) -> str:
         task=recipe["task"]["name"],
         trained=result["trained_parameters"],
         frozen=result["backbone_parameters"],
-        metrics=_metrics(result["validation"]),
+        metrics=", ".join(f"{name} {value:.3f}" for name, value in result["validation"].items()),
         seed=recipe["training"]["seed"],
         versions=", ".join(f"{what} {version}" for what, version in result["versions"].items()),
     )
-
-
-def _metrics(validation: Mapping[str, float]) -> str:
-    told = {name: value for name, value in validation.items() if name not in _NOT_TOLD}
-    return ", ".join(f"{name} {value:.3f}" for name, value in told.items())
-
-
-_NOT_TOLD = ("loss", "runtime", "samples_per_second", "steps_per_second", "epoch", "model_preparation_time")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from kadapter.config import make_config
+from kadapter.config import NoOptions, make_config
 from kadapter.registry import Registry, default_registry
 
 
@@ -24,7 +24,7 @@ class Composition(nn.Module):
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type]
+    Config: ClassVar[type] = NoOptions
 
     def __init__(self, config: Any, width: int) -> None:
         super().__init__()

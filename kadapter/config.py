@@ -4,7 +4,7 @@ import difflib
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
@@ -12,6 +12,11 @@ import yaml
 from kadapter.errors import ConfigError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Nothing to choose."""
 
 
 def make_config(kind: type[T], options: Mapping[str, Any], owner: str) -> T:

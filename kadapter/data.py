@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from datasets import DatasetDict
 
 from kadapter.config import make_config
 from kadapter.errors import ConfigError
 from kadapter.registry import Registry, default_registry
 from kadapter.task import Task, build_task
-from knowledge_data import DataError
+from knowledge_data import DataError, check_no_pair_shared
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
     from kadapter.knowledge import Knowledge
+
+
+SPLITS = ("train", "validation", "test")
+"""What every source gives; it may give more."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a recipe's `source` says.
+    """What a recipe's `source` says, whatever the kind of source.
 
     Attributes:
         name: of the source.
@@ -52,18 +58,34 @@ class SourceOptions:
 
 
 def load_knowledge(source: Mapping[str, Any], registry: Registry | None = None) -> Knowledge:
-    """Read and split what a recipe's `source` says, as `SourceOptions`.
+    """Read and split what a recipe's `source` says: `SourceOptions`, and the source's own options.
 
     Raises:
         UnknownNameError: there is no such source.
-        ConfigError: the source needs a path and has none, or has options that it does not know.
-        knowledge_data.DataError: the data is not what it should be.
+        ConfigError: the source needs a path and has none, takes none and has one, has options that it does not
+            know, or does not give the three splits.
+        knowledge_data.DataError: the data is not what it should be, or a pair of entities is in two splits.
     """
-    options = make_config(SourceOptions, source, owner="source")
+    common = {field.name for field in fields(SourceOptions)}
+    shared = {name: value for name, value in source.items() if name in common}
+    options = make_config(SourceOptions, shared, owner="source")
     kind = (registry or default_registry()).sources[options.name]
-    if kind.needs_path and options.path is None:
-        raise ConfigError(f"source '{kind.name}' needs to know where the data lies: --data PATH")
-    return kind().load(Path(options.path) if options.path is not None else None, options.seed)
+    if kind.needs_path != (options.path is not None):
+        problem = "needs to know where the data lies: --data PATH" if kind.needs_path else "reads no file, drop --data"
+        raise ConfigError(f"source '{kind.name}' {problem}")
+    own = {name: value for name, value in source.items() if name not in common}
+    config: Any = make_config(kind.Config, own, owner=f"source '{kind.name}'")
+    knowledge = kind(config).load(Path(options.path) if options.path is not None else None, options.seed)
+    _check_splits(kind.name, knowledge.splits)
+    return knowledge
+
+
+def _check_splits(source: str, splits: DatasetDict) -> None:
+    missing = [name for name in SPLITS if name not in splits]
+    if missing:
+        raise ConfigError(f"source '{source}' gives no split {', '.join(missing)}; it must give {', '.join(SPLITS)}")
+    if all({"subject_id", "object_id"} <= set(splits[name].column_names) for name in SPLITS):
+        check_no_pair_shared(DatasetDict({name: splits[name] for name in SPLITS}))
 
 
 def prepare(

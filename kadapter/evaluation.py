@@ -8,8 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kadapter.data import Examples, prepare
 from kadapter.errors import ConfigError, StorageError
 from kadapter.files import read_json
@@ -77,7 +75,7 @@ def score(model: KnowledgeModel, examples: Examples, splits: Sequence[str], trai
     with tempfile.TemporaryDirectory() as folder:
         arguments = training_arguments(quiet, Path(folder), 1, examples.task.metric)
         trainer = KnowledgeTrainer(model, examples, arguments)
-        return {name: _scored(trainer, examples, name) for name in splits}
+        return {name: trainer.score(name) for name in splits}
 
 
 def check_splits(wanted: Sequence[str], there: Collection[str]) -> None:
@@ -85,8 +83,3 @@ def check_splits(wanted: Sequence[str], there: Collection[str]) -> None:
     for name in wanted:
         if name not in there:
             raise ConfigError(f"there is no split '{name}'; there are {', '.join(there)}")
-
-
-def _scored(trainer: KnowledgeTrainer, examples: Examples, split: str) -> dict[str, float]:
-    prediction = trainer.predict(examples.splits[split])
-    return examples.task.metrics(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))

@@ -64,7 +64,8 @@ def check_free(folder: Path) -> None:
         StorageError: it holds something already, or it cannot be made or written to.
     """
     try:
-        held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        # A kill may have left a file that was being written.
+        held = sorted(path.name for path in folder.glob("*") if path.suffix != ".part") if folder.exists() else []
         nearest = next(place for place in (folder, *folder.parents) if place.exists())
     except OSError as error:
         raise StorageError(f"cannot use output folder {folder}: {error.strerror}; choose another --output") from error

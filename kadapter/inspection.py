@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kadapter.backbone import info_as_dict, load_backbone
+from kadapter.backbone import load_backbone
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.files import read_json
-from kadapter.model import is_folder
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import describe_adapter, read_tensors
 
@@ -20,12 +19,14 @@ def inspect(what: str, registry: Registry | None = None) -> dict[str, Any]:
         KadapterError: it is none of them; one of its children says why.
     """
     registry = registry or default_registry()
-    if is_folder(what) and not (Path(what) / "config.json").exists():
-        return _saved(Path(what))
+    place = Path(what)
+    # A path that is not there may still be the id of a model on the Hub.
+    if (place.exists() or place.is_absolute()) and not (place / "config.json").exists():
+        return _saved(place)
     if what in registry.knowledge:
         return _knowledge(what, registry)
     try:
-        return info_as_dict(load_backbone(what, registry).info)
+        return load_backbone(what, registry).info.as_dict()
     except BackboneError as error:
         there = ", ".join(registry.knowledge) or "none"
         raise UnknownNameError(f"'{what}' is no folder, no installed knowledge ({there}), and {error}") from error

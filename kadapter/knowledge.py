@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kadapter.config import NoOptions
+
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
@@ -32,13 +34,18 @@ class KnowledgeSource(ABC):
 
     Attributes:
         name: what recipes and the command line call it.
+        Config: a frozen dataclass with its options, beside path and seed.
         description: one line for people.
         needs_path: whether the user must say where the data lies.
     """
 
     name: ClassVar[str]
+    Config: ClassVar[type] = NoOptions
     description: ClassVar[str] = ""
     needs_path: ClassVar[bool] = True
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
 
     @abstractmethod
     def load(self, path: Path | None, seed: int) -> Knowledge:

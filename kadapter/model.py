@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
 from kadapter.adapter import Adapter, build_adapter
-from kadapter.backbone import Backbone, info_as_dict, load_backbone
+from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
 from kadapter.files import write_json
@@ -134,6 +134,8 @@ class KnowledgeModel(nn.Module):
         """
         registry = registry or default_registry()
         if (Path(name) / "model.json").is_file():
+            if composition is not None:
+                raise ConfigError(f"the model saved in {name} has its own composition; leave `composition` out")
             model = _load_model(Path(name), registry)
         else:
             backbone = load_backbone(name, registry)
@@ -174,7 +176,7 @@ class KnowledgeModel(nn.Module):
     def _description(self, places: Mapping[str, str]) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "backbone": {**info_as_dict(self.backbone.info), "tuned": not self.backbone.frozen},
+            "backbone": {**self.backbone.loaded.as_dict(), "tuned": not self.backbone.frozen},
             "adapters": dict(places),
             "composition": {
                 "name": self.composition.name,

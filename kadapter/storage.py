@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kadapter.adapter import Adapter, BackboneInfo, build_adapter
-from kadapter.backbone import info_as_dict
 from kadapter.card import adapter_card
 from kadapter.errors import BackboneError, StorageError
 from kadapter.files import read_json, write_json, write_text, written_whole
@@ -51,7 +50,7 @@ def save_adapter(
         {
             "format": FORMAT,
             "name": name,
-            "backbone": info_as_dict(adapter.backbone),
+            "backbone": adapter.backbone.as_dict(),
             "adapter": {"type": adapter.name, **asdict(adapter.config)},
             "provided_by": {"distribution": provider.distribution, "version": provider.version},
             "trained_on": trained_on,

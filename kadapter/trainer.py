@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler
@@ -60,7 +62,7 @@ class _BestBeside(TrainerCallback):
 
 
 class KnowledgeTrainer(Trainer):
-    """Trains what requires a gradient; checkpoints hold that and nothing of the frozen backbone."""
+    """Trains what requires a gradient; checkpoints hold everything but the frozen backbone."""
 
     def __init__(
         self, model: KnowledgeModel, examples: Examples, arguments: TrainingArguments, title: str = "training"
@@ -95,6 +97,11 @@ class KnowledgeTrainer(Trainer):
         output = model(**inputs)
         return (output.loss, {"loss": output.loss, "logits": output.logits}) if return_outputs else output.loss
 
+    def score(self, split: str) -> dict[str, float]:
+        """Give the task's metrics on a split of the examples."""
+        prediction = self.predict(self.examples.splits[split])
+        return self.examples.task.metrics(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))
+
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Train as Trainer does; however that ends, the terminal is left in order."""
         try:
@@ -104,8 +111,8 @@ class KnowledgeTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         tensors = state_dict if state_dict is not None else self.knowledge_model.state_dict()
-        wanted = {name for name, parameter in self.knowledge_model.named_parameters() if parameter.requires_grad}
-        super()._save(output_dir, {name: tensor for name, tensor in tensors.items() if name in wanted})
+        frozen = "backbone." if self.knowledge_model.backbone.frozen else ()
+        super()._save(output_dir, {name: tensor for name, tensor in tensors.items() if not name.startswith(frozen)})
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         # What a checkpoint lacks is what was frozen; only a name that the model lacks would be news.
@@ -113,32 +120,34 @@ class KnowledgeTrainer(Trainer):
             super()._issue_warnings_after_load(load_result)
 
 
-def training_arguments(training: Training, folder: Path, steps_an_epoch: int, metric: str) -> TrainingArguments:
+def training_arguments(training: Training, folder: Path, examples: int, metric: str) -> TrainingArguments:
     """Say a recipe's training in Trainer's terms: one checkpoint an epoch, the best one by `metric` is kept."""
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=training.epochs,
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=2 * training.batch_size,
         learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,
-        warmup_steps=round(training.warmup * steps_an_epoch * training.epochs),
         max_grad_norm=training.clip,
         seed=training.seed,
         bf16=training.precision == "bfloat16",
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model=metric,
         greater_is_better=True,
-        logging_steps=max(1, steps_an_epoch // 20),
         report_to=list(training.report_to),
         remove_unused_columns=False,
         disable_tqdm=True,
         label_names=["labels"],
     )
+    steps = math.ceil(examples / (training.batch_size * arguments.world_size))
+    arguments.warmup_steps = round(training.warmup * steps * training.epochs)
+    arguments.logging_steps = max(1, steps // 20)
+    return arguments
 
 
 def check_reporting(integrations: Sequence[str]) -> None:

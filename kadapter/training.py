@@ -65,7 +65,7 @@ def pretrain(recipe: Recipe, output: Path | str, resume: bool = False, registry:
     backbone = load_backbone(recipe.backbone, registry)
     examples = prepare(recipe.source, recipe.task, backbone.tokenizer, registry)
     model = build_model(recipe, backbone, examples.task, registry)
-    recipe.save(output / "recipe.yaml")
+    _start(recipe, backbone, examples, output)
     trainer, seconds = _train(recipe, model, examples, output)
     result = _result(recipe, model, examples, trainer, seconds)
     _finish(recipe, model, trainer, output, result, registry)
@@ -97,10 +97,20 @@ def _check_output(recipe: Recipe, output: Path, resume: bool) -> None:
         )
 
 
+def _start(recipe: Recipe, backbone: Backbone, examples: Examples, output: Path) -> None:
+    """Write down what the run starts from; to go on with other data or another backbone would spoil it."""
+    origin = {"content_hash": examples.provenance["content_hash"], "fingerprint": backbone.loaded.fingerprint}
+    note = output / "origin.json"
+    if note.exists() and read_json(note, "origin of the run") != origin:
+        raise StorageError(f"data or backbone have changed since the run in {output} was started; start a new one")
+    if not note.exists():
+        write_json(note, origin)
+        recipe.save(output / "recipe.yaml")
+
+
 def _train(recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path) -> tuple[KnowledgeTrainer, float]:
-    steps = -(-len(examples.splits["train"]) // recipe.training.batch_size)
     checkpoints = output / "checkpoints"
-    arguments = training_arguments(recipe.training, checkpoints, steps, examples.task.metric)
+    arguments = training_arguments(recipe.training, checkpoints, len(examples.splits["train"]), examples.task.metric)
     trainer = KnowledgeTrainer(model, examples, arguments, title=output.name)
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
@@ -129,11 +139,10 @@ def _result(
     recipe: Recipe, model: KnowledgeModel, examples: Examples, trainer: KnowledgeTrainer, seconds: float
 ) -> dict[str, Any]:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    validation = trainer.evaluate()
     return {
         "recipe": recipe.as_dict(),
         "data": dict(examples.provenance),
-        "validation": {name.removeprefix("eval_"): value for name, value in validation.items()},
+        "validation": trainer.score("validation"),
         "trained_parameters": trained,
         "backbone_parameters": sum(p.numel() for p in model.backbone.parameters()),
         "seconds": round(seconds, 1),

@@ -78,9 +78,9 @@ def read_table(path: str | Path) -> list[Record]:
 
 
 def _find(path: Path) -> Path:
-    zipped = path.with_name(path.name + ".gz")
     if path.is_dir():
         raise DataError("is a folder", "give the file inside it", where=str(path))
+    zipped = path.with_name(path.name + ".gz")
     if path.exists() or zipped.exists():
         return path if path.exists() else zipped
     raise DataError(f"does not exist, nor does {zipped.name}", "check the path", where=str(path))

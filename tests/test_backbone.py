@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,6 @@ import torch
 from transformers import AlbertConfig, AlbertModel, BertConfig, BertModel, DistilBertModel
 
 from kadapter import Backbone, BackboneAlias, BackboneError, HiddenStates, Registry, hookimpl, load_backbone
-from kadapter.backbone import info_as_dict
 from kadapter.testing import FAMILIES, SENTENCES, save_tiny_backbone, tiny_backbone, tiny_batch, tiny_tokenizer
 from kadapter.testing.comparing import assert_close, assert_same
 
@@ -76,7 +76,7 @@ def test_the_facts_of_a_backbone_are_found(tiny, family):
     assert (info.model_type, info.width, info.layers, info.heads) == (tiny(family).model.config.model_type, 32, 4, 4)
     assert any(info.intermediate in parameter.shape for parameter in tiny(family).layers[0].parameters())
     assert info.causal == (family in CAUSAL)
-    assert json.loads(json.dumps(info_as_dict(info)))["fingerprint"] == info.fingerprint
+    assert json.loads(json.dumps(info.as_dict()))["fingerprint"] == info.fingerprint
 
 
 def test_a_copy_of_a_layer_is_trainable_and_its_own(tiny):
@@ -144,7 +144,6 @@ def test_a_pass_that_ended_early_leaves_nothing_behind(tiny, family):
     after = backbone.model(**batch, output_hidden_states=True)
     assert len(after.hidden_states) == 5
     assert_same(after.last_hidden_state, before.last_hidden_state, "the next pass")
-    assert not any(layer._forward_pre_hooks for layer in backbone.layers)
 
 
 @pytest.mark.parametrize("family", ["roberta", "gpt2", "t5"])
@@ -158,14 +157,36 @@ def test_without_a_mask_every_token_is_real_and_unknown_inputs_are_left_out(tiny
 
 @torch.no_grad()
 @pytest.mark.parametrize(("family", "first"), [("roberta", 2), ("bert", 0), ("mpnet", 2), ("gpt2", 0)])
-@pytest.mark.parametrize("side", ["right", "left"])
-def test_positions_can_be_sequential_with_padding_numbered_as_tokens(tiny, family, first, side):
+def test_positions_can_be_sequential_with_padding_numbered_as_tokens(tiny, family, first):
     backbone = tiny(family)
-    batch = tiny_batch(backbone, SENTENCES, side)
+    batch = tiny_batch(backbone, SENTENCES, "right")
     positions = torch.arange(first, first + batch["input_ids"].shape[1])[None]
     theirs = backbone.model(**batch, position_ids=positions).last_hidden_state
     ours = backbone(batch, frozenset({4}), sequential_positions=True)[4]
     assert_same(ours, theirs, "positions from the first on")
+
+
+def test_sequential_positions_and_padding_on_the_left_do_not_go_together(tiny):
+    with pytest.raises(BackboneError, match="padded on the right"):
+        tiny("roberta")(tiny_batch(tiny("roberta"), SENTENCES, "left"), frozenset({4}), sequential_positions=True)
+
+
+def test_threads_do_not_hear_each_other(tiny):
+    backbone = tiny("roberta")
+    batches = [tiny_batch(backbone, [sentence]) for sentence in SENTENCES[:2]] * 40
+    alone = [backbone(batch, frozenset({2}))[2] for batch in batches]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda batch: backbone(batch, frozenset({2}))[2], batches))
+    for one, other in zip(alone, together, strict=True):
+        assert_same(one, other, "a pass among others")
+
+
+def test_a_tuned_backbone_is_another_one():
+    backbone = tiny_backbone("bert")
+    before = backbone.info.fingerprint
+    backbone.thaw()
+    assert backbone.info.fingerprint != before
+    assert backbone.loaded.fingerprint == before
 
 
 def test_positions_that_are_given_are_kept(tiny):

@@ -14,7 +14,8 @@ from kadapter.testing import save_tiny_backbone
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     save_tiny_backbone("bert", folder / "tiny")
-    recipe = demo_recipe().with_options({"backbone": str(folder / "tiny"), "training.epochs": 1})
+    small = {"source.min_population": 40_000_000, "source.phrasings": 1, "training.epochs": 1}
+    recipe = demo_recipe().with_options({"backbone": str(folder / "tiny"), **small})
     said = io.StringIO()
     report = run_demo(folder / "out", recipe, Console(file=said, width=200))
     return folder / "out", recipe, report, said.getvalue()

@@ -110,7 +110,7 @@ def test_its_control_has_random_layers_instead_of_copies(tiny):
     adapter = build_adapter(COPIED, tiny("bert").info)
     options = type(adapter).random_control({**COPIED, "reads": [1, 2]})
     control = build_adapter(options, tiny("bert").info)
-    assert options == {**COPIED, "reads": [1, 2], "init": "random"}
+    assert options == {**COPIED, "reads": [1, 2], "init": "random", "projection_std": 0.02}
     assert control.borrows == ()
     assert (control.config.width, control.config.heads) == (32, 4)
 
@@ -121,7 +121,7 @@ def test_its_control_has_random_layers_instead_of_copies(tiny):
 def as_torchs_own(block, config):
     """The same layer, made of torch's own."""
     layer = nn.TransformerEncoderLayer(
-        config.width, config.heads, config.intermediate, 0.0, getattr(functional, config.activation), 1e-12, True
+        config.width, config.heads, config.intermediate, 0.0, getattr(functional, config.activation), 1e-5, True
     )
     attention = layer.self_attn
     inputs = (block.query, block.key, block.value)
@@ -188,6 +188,11 @@ def test_as_in_the_published_code_padding_is_attended_to_and_numbered_as_tokens(
     positions = torch.arange(first, first + batch["input_ids"].shape[1])[None]
     states = backbone.model(**batch, position_ids=positions, output_hidden_states=True).hidden_states
     assert_close(features_of(adapter, backbone, batch), by_hand(adapter, states, {}), "padding too")
+
+
+def test_the_published_padding_cannot_be_had_on_a_causal_backbone(tiny):
+    with pytest.raises(ConfigError, match="causal"):
+        built({**RANDOM, "compat": "microsoft"}, tiny("gpt2"))
 
 
 def test_padding_matters_only_with_the_published_codes(tiny):

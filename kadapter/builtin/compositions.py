@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,16 +11,10 @@ from torch import Tensor, nn
 from kadapter import Composition
 
 
-@dataclass(frozen=True)
-class NoOptions:
-    """Nothing to choose."""
-
-
 class Sum(Composition):
     """The backbone's last state plus the features of every adapter."""
 
     name: ClassVar[str] = "sum"
-    Config: ClassVar[type] = NoOptions
 
     def forward(self, hidden: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Give `hidden` + the sum of the features, (B, T, W); added in the order of names, so always the same."""
@@ -35,7 +28,6 @@ class Concat(Composition):
     """
 
     name: ClassVar[str] = "concat"
-    Config: ClassVar[type] = NoOptions
 
     def __init__(self, config: Any, width: int) -> None:
         super().__init__(config, width)

@@ -43,6 +43,15 @@ class RelationClassificationConfig:
     max_length: int = 128
     dropout: float = 0.1
 
+    def __post_init__(self) -> None:
+        for name in ("subject_marker", "object_marker"):
+            if not getattr(self, name).strip():
+                raise ConfigError(f"task: {name} is {getattr(self, name)!r}; it must be a character or more")
+        if self.max_length < 1:
+            raise ConfigError(f"task: max_length is {self.max_length}; it must be 1 token or more")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"task: dropout is {self.dropout}; it must be at least 0 and under 1")
+
 
 class RelationClassification(Task):
     """One relation for each sentence with two marked spans."""
@@ -81,25 +90,24 @@ class RelationClassification(Task):
         return Encoded(fitting, +Counter(reasons))
 
     def _encode_row(self, row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        text, starts = self._mark(row)
-        encoding = tokenizer(text, truncation=True, max_length=self.config.max_length)
-        positions = [encoding.char_to_token(start) for start in starts]
-        return {
-            "input_ids": encoding["input_ids"],
-            "markers": [-1 if position is None else position for position in positions],
-        }
+        text, subject, object_, end = self._mark(row)
+        # A tokenizer without a limit of its own says so by a huge number.
+        limit = min(self.config.max_length, tokenizer.model_max_length)
+        encoding = tokenizer(text, truncation=True, max_length=limit)
+        places = [encoding.char_to_token(at) for at in (subject, object_, end - 1)]
+        return {"input_ids": encoding["input_ids"], "markers": [-1, -1] if None in places else places[:2]}
 
-    def _mark(self, row: Mapping[str, Any]) -> tuple[str, tuple[int, int]]:
-        """Put the markers into the text; say where the first ones of subject and object stand, in characters."""
-        subject = (row["subject_start"], row["subject_end"], self.config.subject_marker)
-        object_ = (row["object_start"], row["object_end"], self.config.object_marker)
-        text = row["text"]
-        starts: dict[int, int] = {}
-        for start, end, marker in sorted((subject, object_), reverse=True):
-            text = f"{text[:start]}{marker} {text[start:end]} {marker}{text[end:]}"
-            # Spans are marked from the right: what is put in later moves the earlier found start.
-            starts = {key: at + 2 * len(marker) + 2 for key, at in starts.items()} | {start: start}
-        return text, (starts[subject[0]], starts[object_[0]])
+    def _mark(self, row: Mapping[str, Any]) -> tuple[str, int, int, int]:
+        """Put the markers into the text; say where those of subject and object begin and where the last one ends."""
+        spans = sorted((row[f"{role}_start"], row[f"{role}_end"], role) for role in ("subject", "object"))
+        text, done, begins = "", 0, {}
+        for start, end, role in spans:
+            marker = getattr(self.config, f"{role}_marker")
+            text += row["text"][done:start]
+            begins[role] = len(text)
+            text += f"{marker} {row['text'][start:end]} {marker}"
+            done = end
+        return text + row["text"][done:], begins["subject"], begins["object"], len(text)
 
     def collate(self, examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, Tensor]:
         """Pad to the longest: `input_ids`, `attention_mask` (B, T), `markers` (B, 2), `labels` (B)."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from kadapter import Knowledge, KnowledgeSource
-from knowledge_data import READERS, geonames_splits, split_by_pair
+from knowledge_data import READERS, country_graph, geonames_splits, split_by_pair
 
 
 class RelationFile(KnowledgeSource):
@@ -16,7 +17,7 @@ class RelationFile(KnowledgeSource):
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read with the reader of this format; 65 % of the pairs train, 15 % validate, 20 % test."""
-        reading = READERS[self.name](path)
+        reading = READERS[self.name](path, **asdict(self.config))
         return Knowledge(split_by_pair(reading.rows, seed), reading.report.skipped, self.licence)
 
 
@@ -60,24 +61,53 @@ class KnowledgeNet(RelationFile):
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
+@dataclass(frozen=True)
+class ReDocREDConfig:
+    """Options of Re-DocRED.
+
+    Attributes:
+        negatives: how many pairs without a relation (`no_relation`) for each one with a relation.
+    """
+
+    negatives: float = 0.0
+
+
 class ReDocRED(RelationFile):
     """The pairs of Re-DocRED that meet in one sentence."""
 
     name: ClassVar[str] = "redocred"
+    Config: ClassVar[type] = ReDocREDConfig
     description: ClassVar[str] = "Re-DocRED JSON: pairs of entities that meet in one sentence"
     licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
+
+
+@dataclass(frozen=True)
+class GeoNamesConfig:
+    """Options of the facts about countries.
+
+    Attributes:
+        phrasings: in how many ways each training pair is said.
+        negatives: how many false statements (`no_relation`) for each true one.
+        min_population: of the countries to speak of.
+    """
+
+    phrasings: int = 4
+    negatives: float = 1.0
+    min_population: int = 1_000_000
 
 
 class GeoNames(KnowledgeSource):
     """Facts about countries, said in our own sentences; false statements about as many pairs are `no_relation`."""
 
     name: ClassVar[str] = "geonames"
+    Config: ClassVar[type] = GeoNamesConfig
     description: ClassVar[str] = "capitals, continents, currencies, languages and neighbours of countries"
     needs_path: ClassVar[bool] = False
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Say the facts; besides the three usual splits, `known` asks training pairs in phrasings not trained on."""
-        return Knowledge(geonames_splits(seed), {}, "CC BY 4.0 (GeoNames)")
+        skipped = country_graph().graph["skipped"]
+        return Knowledge(geonames_splits(seed, **asdict(self.config)), skipped, "CC BY 4.0 (GeoNames)")
 
 
 SOURCES: list[type[KnowledgeSource]] = [Trex, FewRel, Tacred, SemEval, KnowledgeNet, ReDocRED, GeoNames]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kadapter.cli.options import Json, Run, print_json, print_table
+from kadapter.cli.options import Json, RunFolder, print_json, print_table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
-    run: Run,
+    run: RunFolder,
     split: Annotated[list[str] | None, typer.Option(help="Split to score; may be repeated. Default: test.")] = None,
     data: Annotated[str | None, typer.Option(help="Where the run's data lies now.")] = None,
     controls: Annotated[bool, typer.Option("--controls", help="Train the controls beside it.")] = False,

@@ -16,7 +16,7 @@ from kadapter.config import read_yaml
 from kadapter.errors import ConfigError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Replace any option of the recipe: adapter.reads=[2,4], training.clip=0.5 …"),
@@ -45,11 +45,8 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output; the first column is text, numbers stand to the right."""
-    table = Table(title=Text(title), title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
-    _print(table, rows)
+    """Print a table to standard output."""
+    _print(Table(*columns, title=Text(title), title_justify="left"), rows)
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,8 +72,14 @@ def _facts(run: Run) -> dict[str, Any]:
     share = result["trained_parameters"] / result["backbone_parameters"]
     return {
         "examples": ", ".join(f"{name} {s['examples']:,}" for name, s in result["data"]["splits"].items()),
-        "left out": result["data"]["skipped"] or "nothing",
+        "left out": _left_out(result["data"]),
         "trained parameters": f"{result['trained_parameters']:,} ({share:.0%} of the backbone's)",
         "time": f"{result['seconds']:.0f} s for {result['steps']:,} steps",
-        **{f"validation {k}": f"{v:.3f}" for k, v in result["validation"].items() if "f1" in k or k == "accuracy"},
+        **{f"validation {metric}": f"{value:.3f}" for metric, value in result["validation"].items()},
     }
+
+
+def _left_out(data: Mapping[str, Any]) -> str:
+    """Say what the source and the task left out, by reason."""
+    parts = [Counter(part["skipped"]) for part in (data, *data["splits"].values())]
+    return ", ".join(f"{number:,} {reason}" for reason, number in sum(parts, Counter()).items()) or "nothing"

@@ -15,11 +15,19 @@ from knowledge_data.geonames.phrasings import HELD_OUT, TRAINING
 from knowledge_data.geonames.statements import Statement, false_statements, true_statements
 from knowledge_data.reading import Reading, ReadReport, gather
 from knowledge_data.rows import NO_RELATION, RelationRow, columns
-from knowledge_data.split import split_by_pair
+from knowledge_data.split import split_by_group, unordered
 from knowledge_data.templates import Entity, say
 
 _TRAINING = frozenset(phrasing for phrasings in TRAINING.values() for phrasing in phrasings)
 _HELD_OUT = frozenset(phrasing for phrasings in HELD_OUT.values() for phrasing in phrasings)
+_RELATION_OF = {
+    phrasing: relation
+    for phrasings_of in (TRAINING, HELD_OUT)
+    for relation, phrasings in phrasings_of.items()
+    for phrasing in phrasings
+}
+UNIQUE = frozenset({"capital", "continent", "currency"})
+"""The relations that a country has to one thing only."""
 
 
 def geonames_rows(seed: int = 0, negatives: float = 1.0, min_population: int = 1_000_000) -> Reading:
@@ -57,20 +65,33 @@ def geonames_splits(
     - `test`: still other pairs, in the three held-out phrasings of their relation;
     - `known`: the training pairs, each in one held-out phrasing: is what was taught recalled in other words?
 
-    No pair of country and object, said truly or falsely, is in two of `train`, `validation` and `test`.
+    No pair of country and object, said truly or falsely, is in two of `train`, `validation` and `test`. Of what a
+    country has only one (capital, continent, currency), all statements about that country are in the same one: else
+    who was taught the true capital would know the false ones by elimination.
 
     Raises:
         DataError: `phrasings` is below 1, or as `geonames_rows`.
     """
     if phrasings < 1:
         raise DataError(f"phrasings={phrasings}", "say each pair in at least 1 phrasing")
-    parts = split_by_pair(geonames_rows(seed, negatives, min_population).rows, seed)
+    rows = geonames_rows(seed, negatives, min_population).rows
+    parts = split_by_group(rows, _groups(rows), seed)
     return DatasetDict(
         train=_choose(parts["train"], _TRAINING, phrasings, seed),
         validation=_choose(parts["validation"], _TRAINING, phrasings, seed),
         test=_choose(parts["test"], _HELD_OUT, len(_HELD_OUT), seed),
         known=_choose(parts["train"], _HELD_OUT, 1, seed),
     )
+
+
+def _groups(rows: Dataset) -> list[tuple[str, str]]:
+    """What must stay together with each row: the country's one capital (continent, currency), or the pair."""
+    said = columns(rows, "subject_id", "object_id", "phrasing")
+    return [_group(subject, _RELATION_OF[phrasing], object_) for subject, object_, phrasing in said]
+
+
+def _group(subject: str, relation: str, object_: str) -> tuple[str, str]:
+    return (subject, relation) if relation in UNIQUE else unordered(subject, object_)
 
 
 def _phrasings(graph: nx.MultiDiGraph, statement: Statement) -> Iterator[RelationRow]:

@@ -34,7 +34,7 @@ from kadapter.data import prepare
 from kadapter.registry import default_registry
 from kadapter.trainer import KnowledgeTrainer, LengthGrouped, training_arguments
 from kadapter.training import build_model
-from knowledge_data import READERS, RELATION_FEATURES, RelationRow, sample_path
+from knowledge_data import READERS, RELATION_FEATURES, DataError, RelationRow, sample_path
 
 FILES = {
     "README.md",
@@ -43,6 +43,7 @@ FILES = {
     "loss.png",
     "model.json",
     "model.safetensors",
+    "origin.json",
     "recipe.yaml",
     "result.json",
 }
@@ -491,9 +492,15 @@ def test_an_empty_output_folder_is_taken(recipe, tmp_path):
         ({"source.name": "fewrell"}, "there is no source 'fewrell'; .*did you mean 'fewrel'"),
         ({"source.path": None}, "source 'fewrel' needs to know where the data lies: --data PATH"),
         ({"source.path": 3}, "source: option 'path' is 3"),
-        ({"source.shuffle": True}, "source has no option 'shuffle'; it has name, path, seed"),
+        ({"source.path": "no/such/file"}, "no/such/file: does not exist"),
+        ({"source.path": ""}, "^.: is a folder; give the file inside it"),
+        ({"source.shuffle": True}, "source 'fewrel' has no option 'shuffle'; it has none"),
         ({"task.name": "ranking"}, "there is no task 'ranking'"),
         ({"task.max_length": "long"}, "task 'relation-classification': option 'max_length' is 'long'"),
+        ({"task.max_length": -1}, "task: max_length is -1; it must be 1 token or more"),
+        ({"task.dropout": 1}, "task: dropout is 1; it must be at least 0 and under 1"),
+        ({"task.subject_marker": " "}, "task: subject_marker is ' '; it must be a character or more"),
+        ({"task.object_marker": "\0"}, "nothing is left of split 'train'"),
         ({"adapter.type": "l-adapter"}, "there is no adapter type 'l-adapter'; .*did you mean 'k-adapter'"),
         ({"adapter": {"reads": [1]}}, "an adapter needs a type"),
         ({"adapter.preset": "large"}, "adapter type 'k-adapter' has no preset 'large'; it has paper"),
@@ -505,7 +512,7 @@ def test_an_empty_output_folder_is_taken(recipe, tmp_path):
     ],
 )
 def test_a_run_that_cannot_begin_makes_no_folder(recipe, tmp_path, options, error):
-    with pytest.raises(KadapterError, match=error) as caught:
+    with pytest.raises((KadapterError, DataError), match=error) as caught:
         pretrain(recipe.with_options(options), tmp_path / "deep" / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "deep").exists()

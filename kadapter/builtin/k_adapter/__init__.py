@@ -36,8 +36,11 @@ class KAdapter(Adapter):
 
     @classmethod
     def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the same options, starting as the published code does and not from the backbone."""
-        return {**options, "init": "random"}
+        """Give the same options with random weights of ordinary size.
+
+        The published start would not do: its projections are so small that only the sum of the states is left.
+        """
+        return {**options, "init": "random", "projection_std": 0.02}
 
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last adapter layer's output, (B, T, W)."""

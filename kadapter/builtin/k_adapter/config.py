@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from torch.nn import functional
+from transformers.activations import ACT2FN
 
 from kadapter import BackboneInfo, ConfigError
 
@@ -22,9 +22,9 @@ class KAdapterConfig:
         accumulation: how what a layer gave enters the next: "add" (the published code's) or "gated".
         width: A, of the transformer layers; null is the backbone's W.
         heads: attention heads; null is the backbone's number, or the next lower that divides the width.
-        intermediate: width between the two feed-forward projections; null is 4 A.
+        intermediate: width between the two feed-forward projections; null is the backbone's, or 4 A.
         dropout: probability, in attention and after both sub-layers; null is 0.1.
-        activation: a function of `torch.nn.functional`; null is "gelu".
+        activation: by the name that transformers gives it; null is "gelu".
         projection_std: standard deviation of both projections at the start; null is the published code's 0.0002.
         compat: "microsoft" repeats the published code: padding is attended to and numbered as tokens are.
     """
@@ -48,8 +48,8 @@ class KAdapterConfig:
                 raise ConfigError(f"k-adapter: {name} is {value}; it must be 1 or more")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"k-adapter: dropout is {self.dropout}; it must be at least 0 and under 1")
-        if self.activation and not callable(getattr(functional, self.activation, None)):
-            raise ConfigError(f"k-adapter: activation '{self.activation}' is not in torch.nn.functional; try 'gelu'")
+        if self.activation and self.activation not in ACT2FN:
+            raise ConfigError(f"k-adapter: activation '{self.activation}' is not one of {', '.join(sorted(ACT2FN))}")
 
 
 PAPER: Mapping[str, Any] = {"init": "random", "reads": "paper", "width": 768, "heads": 12, "intermediate": 3072}
@@ -66,6 +66,8 @@ def resolve(config: KAdapterConfig, backbone: BackboneInfo) -> KAdapterConfig:
         ConfigError: the options contradict each other or the backbone.
     """
     config = replace(config, reads=_reads(config.reads, backbone))
+    if config.compat and backbone.causal:
+        raise ConfigError("k-adapter: compat 'microsoft' looks at all tokens; a causal backbone must not, leave it out")
     if config.init == "random":
         return _sized(config, backbone)
     _check_copies(config, backbone)
@@ -94,7 +96,7 @@ def _sized(config: KAdapterConfig, backbone: BackboneInfo) -> KAdapterConfig:
         config,
         width=width,
         heads=heads,
-        intermediate=config.intermediate or 4 * width,
+        intermediate=config.intermediate or (backbone.intermediate if width == backbone.width else 4 * width),
         dropout=0.1 if config.dropout is None else config.dropout,
         activation=config.activation or "gelu",
         projection_std=0.0002 if config.projection_std is None else config.projection_std,

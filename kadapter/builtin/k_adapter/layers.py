@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.activations import ACT2FN
 
 from kadapter import BackboneInfo, HiddenStates
 from kadapter.builtin.k_adapter.config import KAdapterConfig
@@ -48,11 +49,10 @@ class TransformerLayer(nn.Module):
         super().__init__()
         width, inner = int(config.width or 0), int(config.intermediate or 0)
         self.heads, self.dropout = config.heads, float(config.dropout or 0)
-        self.activation = getattr(functional, str(config.activation))
+        self.activation = ACT2FN[config.activation]
         self.query, self.key, self.value, self.mix = (nn.Linear(width, width) for _ in range(4))
         self.expand, self.contract = nn.Linear(width, inner), nn.Linear(inner, width)
-        # BERT's epsilon, which the published code shares; torch's own is 1e-5.
-        self.attention_norm, self.output_norm = (nn.LayerNorm(width, eps=1e-12) for _ in range(2))
+        self.attention_norm, self.output_norm = (nn.LayerNorm(width) for _ in range(2))
 
     def forward(self, hidden: Tensor, visible: Tensor | None) -> Tensor:
         """Map (B, T, A) to (B, T, A); `visible` (B, 1, T, T) says which query may see which key."""
