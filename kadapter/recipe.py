@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from kadapter.config import make_config, read_yaml
+from kadapter.config import make_config, read_yaml, write_yaml
 from kadapter.errors import ConfigError
 from kadapter.files import write_text
 from kadapter.registry import Registry, default_registry
@@ -151,7 +149,7 @@ class Recipe:
 
     def save(self, path: Path) -> None:
         """Write the YAML file, whole."""
-        write_text(path, yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True))
+        write_text(path, write_yaml(self.as_dict()))
 
 
 def _plain(value: Any) -> Any:

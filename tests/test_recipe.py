@@ -3,7 +3,7 @@ from types import MappingProxyType
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kadapter import ConfigError, KnowledgeModule, Recipe, UnknownNameError, hookimpl
@@ -130,6 +130,7 @@ trainings = st.fixed_dictionaries(
 )
 
 
+@example("0E0", {"rate": "3e-4"}, {})
 @given(texts, st.dictionaries(texts, values, max_size=3), trainings)
 def test_whatever_a_recipe_says_comes_back_from_its_file(folder, name, options, training):
     path = folder / "recipe.yaml"
