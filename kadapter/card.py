@@ -25,7 +25,7 @@ _TRAINING = """
 | data | source `{source}`, {kept:,} training examples, licence: {licence} |
 | content hash | `{content_hash}` |
 | task | {task} |
-| trained parameters | {trained:,} (backbone: {frozen:,}, untouched) |
+| trained parameters | {trained:,} (backbone: {frozen:,}, {fate}) |
 | validation | {metrics} |
 | seed | {seed} |
 | made with | {versions} |
@@ -58,6 +58,7 @@ def _training(result: Mapping[str, Any]) -> str:
         task=recipe["task"]["name"],
         trained=result["trained_parameters"],
         frozen=result["backbone_parameters"],
+        fate="trained too" if recipe["training"]["trains"] == "everything" else "untouched",
         metrics=", ".join(f"{name} {value:.3f}" for name, value in result["validation"].items()),
         seed=recipe["training"]["seed"],
         versions=", ".join(f"{what} {version}" for what, version in result["versions"].items()),
