@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kadapter.adapter import Adapter, BackboneInfo, HiddenStates, build_adapter
     from kadapter.backbone import Backbone, BackboneAlias, load_backbone
+    from kadapter.comparison import compare
+    from kadapter.composing import compose
     from kadapter.composition import Composition
     from kadapter.errors import (
         BackboneError,
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from kadapter.registry import Registry, default_registry
     from kadapter.storage import load_adapter, save_adapter
     from kadapter.task import Encoded, Task
-    from kadapter.training import pretrain
+    from kadapter.training import finetune, pretrain
 
 _HOMES = {
     "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "build_adapter"],
     "backbone": ["Backbone", "BackboneAlias", "load_backbone"],
+    "comparison": ["compare"],
+    "composing": ["compose"],
     "composition": ["Composition"],
     "errors": ["BackboneError", "ConfigError", "KadapterError", "StorageError", "UnknownNameError"],
     "evaluation": ["evaluate"],
@@ -37,7 +41,7 @@ _HOMES = {
     "registry": ["Registry", "default_registry"],
     "storage": ["load_adapter", "save_adapter"],
     "task": ["Encoded", "Task"],
-    "training": ["pretrain"],
+    "training": ["finetune", "pretrain"],
 }
 
 __all__ = [
@@ -61,8 +65,11 @@ __all__ = [
     "Task",
     "UnknownNameError",
     "build_adapter",
+    "compare",
+    "compose",
     "default_registry",
     "evaluate",
+    "finetune",
     "hookimpl",
     "load_adapter",
     "load_backbone",

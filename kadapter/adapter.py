@@ -17,6 +17,9 @@ from kadapter.config import NoOptions, make_config
 from kadapter.errors import BackboneError, ConfigError
 from kadapter.registry import Registry, default_registry
 
+TUNED = "-tuned"
+"""Ends the fingerprint of a backbone that was trained after it was loaded."""
+
 
 @dataclass(frozen=True)
 class BackboneInfo:
@@ -43,6 +46,11 @@ class BackboneInfo:
     causal: bool
     fingerprint: str
     copy_layer: Callable[[int], nn.Module] = field(repr=False, compare=False)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether its weights were trained after they were loaded: it is no longer what `name` says."""
+        return self.fingerprint.endswith(TUNED)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the facts that are written beside saved weights."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kadapter.adapter import BackboneInfo, HiddenStates
+from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.recorder import Enough, Recorder, drop_hooks, set_hooks
 from kadapter.registry import Registry, default_registry
@@ -68,8 +68,7 @@ class Backbone(nn.Module):
         # In a tuple, since a module that is an attribute would give each weight of the layers a second name.
         self._layers = (_find_layers(self.model, layers),)
         set_hooks(self.layers)
-        self.frozen = True
-        self.requires_grad_(False).eval()
+        self.freeze()
         self.info = self.loaded = _describe(self.model, self.layers, name or model.config.model_type)
         self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
 
@@ -78,11 +77,22 @@ class Backbone(nn.Module):
         """Its transformer layers, first to last."""
         return self._layers[0]
 
+    def mark(self) -> None:
+        """Give a tuned backbone the fingerprint of its weights as they are now: it is like no other tuned one."""
+        if self.info.tuned:
+            now = _fingerprint(self.model.get_input_embeddings(), *self.layers)
+            self.info = replace(self.info, fingerprint=f"{self.loaded.fingerprint}-{now}{TUNED}")
+
     def thaw(self) -> None:
         """Let the backbone be trained as well: from here on it is another model, with another fingerprint."""
         self.frozen = False
-        self.info = replace(self.loaded, fingerprint=f"{self.loaded.fingerprint}-tuned")
+        self.info = replace(self.loaded, fingerprint=f"{self.loaded.fingerprint}{TUNED}")
         self.model.requires_grad_(True)
+
+    def freeze(self) -> None:
+        """Let it be trained no longer; one that was thawed stays another model."""
+        self.frozen = True
+        self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Backbone:
         """Switch to training mode; a frozen backbone stays in evaluation mode, without dropout."""
@@ -158,7 +168,7 @@ def load_backbone(name: str | Path, registry: Registry | None = None) -> Backbon
     except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
         raise BackboneError(_cannot_load(str(name), error, registry)) from error
     _check_whole(backbone, model, loading["missing_keys"])
-    _make_paddable(tokenizer)
+    _settle(tokenizer)
     return backbone
 
 
@@ -202,9 +212,12 @@ def _cannot_load(name: str, error: Exception, registry: Registry) -> str:
     )
 
 
-def _make_paddable(tokenizer: PreTrainedTokenizerBase) -> None:
+def _settle(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let it pad, and cut at the end."""
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    # Tasks say what they lost as past the end.
+    tokenizer.truncation_side = "right"
 
 
 def _find_layers(model: nn.Module, path: str | None) -> nn.ModuleList:

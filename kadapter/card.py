@@ -16,7 +16,7 @@ base_model: {backbone}
 
 # {name}
 
-A `{type}` knowledge adapter for the frozen backbone `{backbone}`.
+A `{type}` knowledge adapter for {state} backbone `{backbone}`.
 """
 
 _TRAINING = """
@@ -33,24 +33,26 @@ _TRAINING = """
 ```python
 from kadapter import KnowledgeModel
 
-model = KnowledgeModel.from_pretrained("{backbone}", adapters=["path/to/this/folder"])
+model = KnowledgeModel.from_pretrained({arguments})
 ```
 """
 
 
-def adapter_card(name: str, kind: str, backbone: str, trained_on: Mapping[str, Any]) -> str:
+def adapter_card(name: str, kind: str, backbone: str, trained_on: Mapping[str, Any], tuned: bool = False) -> str:
     """Give the text of the card of an adapter of type `kind`; `trained_on` is what a run's `result.json` says.
 
-    Of an adapter that no run of kadapter trained, only the first lines are known.
+    Of an adapter that no run of kadapter trained, only the first lines are known. One that was trained beside a
+    `tuned` backbone works in the model of that run only.
     """
-    head = _HEAD.format(name=name, type=kind, backbone=backbone)
-    return head + (_training(trained_on) if "recipe" in trained_on else "")
+    head = _HEAD.format(name=name, type=kind, backbone=backbone, state="the tuned" if tuned else "the frozen")
+    return head + (_training(trained_on, tuned) if "recipe" in trained_on else "")
 
 
-def _training(result: Mapping[str, Any]) -> str:
+def _training(result: Mapping[str, Any], tuned: bool) -> str:
     recipe, data = result["recipe"], result["data"]
+    alone = f'"{recipe["backbone"]}", adapters=["path/to/this/folder"]'
     return _TRAINING.format(
-        backbone=recipe["backbone"],
+        arguments='"path/to/the/folder/of/the/run"' if tuned else alone,
         source=data["source"]["name"],
         kept=data["splits"]["train"]["examples"],
         licence=data["licence"],
@@ -58,7 +60,7 @@ def _training(result: Mapping[str, Any]) -> str:
         task=recipe["task"]["name"],
         trained=result["trained_parameters"],
         frozen=result["backbone_parameters"],
-        fate="trained too" if recipe["training"]["trains"] == "everything" else "untouched",
+        fate="trained too" if "backbone" in (recipe["training"]["trains"] or ()) else "untouched",
         metrics=", ".join(f"{name} {value:.3f}" for name, value in result["validation"].items()),
         seed=recipe["training"]["seed"],
         versions=", ".join(f"{what} {version}" for what, version in result["versions"].items()),

@@ -1,139 +1,174 @@
-"""The controls beside an adapter: without them a gain proves little.
+"""The ledger: what does each kind of knowledge add, beside the controls without which a gain proves little?
 
-Every row is trained with the same data, head, steps and seeds; only what carries the knowledge differs, and the
-learning rate, which is the best of a few for each kind of row.
+Every row is trained with the same data, head, steps and seeds, and the best epoch by the validation split is kept;
+only what carries the knowledge differs, and the learning rate, which suits each kind of row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 from kadapter.data import load_knowledge
 from kadapter.errors import ConfigError
 from kadapter.evaluation import Scores, check_splits, evaluate
-from kadapter.files import write_json, write_text
+from kadapter.files import read_json, write_json, write_text
+from kadapter.model import is_folder
+from kadapter.plots import plot_ledger
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
-from kadapter.training import pretrain, versions
+from kadapter.storage import describe_adapter
+from kadapter.task import build_task
+from kadapter.training import finetune, versions
 
 # Each the best of a few by validation accuracy on FewRel with MiniLM (docs/performance.md).
 FULL_LEARNING_RATE = 2e-4
 HEAD_LEARNING_RATE = 1e-2
 COMPOSED_LEARNING_RATE = 3e-3
 
-
-def _adapter(recipe: Recipe, registry: Registry) -> Recipe:
-    """The recipe itself."""
-    return recipe
+COSTS = {"trained_parameters": "trained parameters", "step_seconds": "s / step", "peak_memory_mb": "memory, MB"}
+"""What a run writes down of its cost -> how a table calls it."""
 
 
-def _backbone(recipe: Recipe, registry: Registry) -> Recipe:
-    """A head on the frozen backbone alone."""
-    return _frozen(recipe, None, HEAD_LEARNING_RATE)
+def rows_of(recipe: Recipe, registry: Registry | None = None) -> dict[str, Recipe]:
+    """Give the rows of the ledger of a recipe: name -> recipe. Controls first, then the knowledge, then `full`.
+
+    - `backbone`: a head on the frozen backbone alone;
+    - `mix`: beside a learned weighted mean of all its states;
+    - `random`: beside an adapter of the first one's shape with random weights, which stay;
+    - `untrained`: beside the first adapter as it starts, which stays;
+    - `adapter`: the recipe itself, when it makes a new adapter; else each of its adapters alone, by name, and all
+      of them together;
+    - `full`: the whole backbone, fine-tuned, without an adapter.
+
+    Raises:
+        ConfigError: the recipe plugs no adapter, or one that is called like a control, or its backbone is not bare.
+    """
+    registry = registry or default_registry()
+    _check_bare(recipe.backbone)
+    options = _first_options(recipe, registry)
+    random = registry.adapter_types[str(options["type"])].random_control(options)
+    # Where the recipe trains a new adapter, its rate is that adapter's, and too low for a head alone.
+    rate = COMPOSED_LEARNING_RATE if recipe.new else recipe.training.learning_rate
+    regime = [part for part in recipe.training.trains or () if part != "adapters"] or ["head", "composition"]
+    controls = {
+        "backbone": _with(recipe, None, ["head", "composition"], HEAD_LEARNING_RATE),
+        "mix": _with(recipe, {"type": "scalar-mix"}, [*regime, "adapters"], rate),
+        "random": _with(recipe, random, regime, rate),
+        "untrained": _with(recipe, options, regime, rate),
+    }
+    full, subjects = {"full": _with(recipe, None, ["head", "backbone"], FULL_LEARNING_RATE)}, _subjects(recipe)
+    for name in subjects.keys() & {**controls, **full}:
+        raise ConfigError(f"an adapter is called '{name}' as one of the controls is; rename it in `adapters`")
+    return {**controls, **subjects, **full}
 
 
-def _mix(recipe: Recipe, registry: Registry) -> Recipe:
-    """A learned weighted mean of all states beside the backbone."""
-    return recipe.with_options({"adapter": {"type": "scalar-mix"}, "training.learning_rate": COMPOSED_LEARNING_RATE})
+def _check_bare(backbone: str) -> None:
+    # What a saved model has plugged would be in every row, the bare backbone's too.
+    if (Path(backbone) / "model.json").is_file():
+        raise ConfigError(
+            f"the backbone of a ledger must be bare, and {backbone} is a saved model; give its own backbone, and the "
+            f"folders of its adapters in `adapters`"
+        )
 
 
-def _random(recipe: Recipe, registry: Registry) -> Recipe:
-    """An adapter of the same shape with random weights, frozen."""
-    kind = registry.adapter_types[_adapter_of(recipe)["type"]]
-    return _frozen(recipe, kind.random_control(_adapter_of(recipe)), COMPOSED_LEARNING_RATE)
+def _with(recipe: Recipe, adapter: Mapping[str, Any] | None, trains: Sequence[str], learning_rate: float) -> Recipe:
+    options = {"adapter": adapter, "training.trains": list(trains), "training.learning_rate": learning_rate}
+    return recipe.with_options({"adapters": {}, **options})
 
 
-def _untrained(recipe: Recipe, registry: Registry) -> Recipe:
-    """The adapter as it starts, frozen."""
-    return _frozen(recipe, _adapter_of(recipe), COMPOSED_LEARNING_RATE)
+def subject_of(recipe: Recipe) -> str:
+    """Say which row of the ledger is the recipe itself."""
+    return "adapter" if recipe.adapter is not None else "+".join(recipe.adapters)
 
 
-def _full(recipe: Recipe, registry: Registry) -> Recipe:
-    """The whole backbone, fine-tuned, without an adapter."""
-    return recipe.with_options(
-        {"adapter": None, "training.trains": "everything", "training.learning_rate": FULL_LEARNING_RATE}
-    )
+def _subjects(recipe: Recipe) -> dict[str, Recipe]:
+    names = recipe.adapters if recipe.adapter is None else ()
+    alone = {name: recipe.with_options({"adapters": {name: recipe.adapters[name]}}) for name in names}
+    return {**alone, subject_of(recipe): recipe}
 
 
-def _frozen(recipe: Recipe, adapter: Mapping[str, Any] | None, learning_rate: float) -> Recipe:
-    return recipe.with_options({"adapter": adapter, "training.trains": "head", "training.learning_rate": learning_rate})
-
-
-ROWS: Mapping[str, Callable[[Recipe, Registry], Recipe]] = {
-    "backbone": _backbone,
-    "mix": _mix,
-    "random": _random,
-    "untrained": _untrained,
-    "adapter": _adapter,
-    "full": _full,
-}
-"""Name of a row -> what it makes of the adapter's recipe, controls first."""
-
-
-def _adapter_of(recipe: Recipe) -> Mapping[str, Any]:
-    if recipe.adapter is None:
-        raise ConfigError("this run has no adapter to compare with controls")
-    return recipe.adapter
+def _first_options(recipe: Recipe, registry: Registry) -> Mapping[str, Any]:
+    """Give the options of the first adapter that the recipe plugs, new, saved or installed."""
+    if not recipe.plugs:
+        raise ConfigError("the recipe plugs no adapter to compare with controls; give it `adapter` or `adapters`")
+    first = recipe.adapter if recipe.adapter is not None else next(iter(recipe.plugs.values()))
+    if isinstance(first, Mapping):
+        return first
+    return describe_adapter(first)["adapter"] if is_folder(first) else registry.knowledge[first].adapter
 
 
 def compare(
     recipe: Recipe,
     folder: Path | str,
     seeds: Sequence[int] = (0, 1, 2),
-    rows: Sequence[str] = tuple(ROWS),
+    rows: Sequence[str] | None = None,
     splits: Sequence[str] = ("test",),
     done: Mapping[tuple[str, int], Path] | None = None,
+    rates: Mapping[str, float] | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Train every row with every seed, score them, and write `comparison.json` and `comparison.md`.
+    """Train every row with every seed, score them, and write `ledger.json`, `ledger.md` and `ledger.png`.
 
     A run that is finished is not trained again, one that was interrupted goes on.
 
     Args:
-        recipe: of the adapter.
+        recipe: with a new adapter, or with adapters that are made.
         folder: each run lies in `ROW-seed-SEED` inside it.
         seeds: of weights, order and dropout; the split of the data stays the same.
-        rows: keys of `ROWS`.
+        rows: names of `rows_of`; None is all.
         splits: to score.
         done: (row, seed) -> folder of a run that exists elsewhere.
+        rates: row -> learning rate, where the one of `rows_of` does not suit.
         registry: where names are looked up; by default, what is installed.
 
     Raises:
-        ConfigError: there is no such row or split, or there are no seeds.
+        ConfigError: there is no such row or split, there are no seeds, or the recipe plugs no adapter.
     """
     registry, folder, done = registry or default_registry(), Path(folder), done or {}
-    _check_rows(rows, seeds)
+    chosen = _chosen(rows_of(recipe, registry), rows, rates or {}, seeds)
     check_splits(splits, load_knowledge(recipe.source, registry).splits)
     report: dict[str, Any] = {
         "recipe": recipe.as_dict(),
         "seeds": list(seeds),
         "splits": list(splits),
+        "metric": build_task(recipe.task, registry).metric,
         "rows": {},
+        "versions": versions(),
     }
-    for row in rows:
-        runs = [done.get((row, seed)) or _trained(row, recipe, seed, folder, registry) for seed in seeds]
-        report["rows"][row] = summary([evaluate(run, splits, recipe.source.get("path"), registry) for run in runs])
-    report["versions"] = versions()
-    write_json(folder / "comparison.json", report)
-    write_text(folder / "comparison.md", as_markdown(report))
+    for row, variant in chosen.items():
+        runs = [done.get((row, seed)) or _trained(row, variant, seed, folder, registry) for seed in seeds]
+        scores = summary([evaluate(run, splits, recipe.source.get("path"), registry) for run in runs])
+        report["rows"][row] = {"learning_rate": variant.training.learning_rate, "scores": scores, **_costs(runs)}
+    _write(report, folder)
     return report
 
 
-def _check_rows(rows: Sequence[str], seeds: Sequence[int]) -> None:
+def _chosen(
+    there: Mapping[str, Recipe], rows: Sequence[str] | None, rates: Mapping[str, float], seeds: Sequence[int]
+) -> dict[str, Recipe]:
+    """Give the rows that are asked for, at the rates that are asked for."""
     if not seeds:
-        raise ConfigError("a comparison needs a seed or more; ask for --seeds 1 or more")
-    for row in rows:
-        if row not in ROWS:
-            raise ConfigError(f"there is no row '{row}'; there are {', '.join(ROWS)}")
+        raise ConfigError("a ledger needs a seed or more; ask for --seeds 1 or more")
+    for row in (*(rows or ()), *rates):
+        if row not in there:
+            raise ConfigError(f"there is no row '{row}'; there are {', '.join(there)}")
+    own = {row: {"training.learning_rate": rate} for row, rate in rates.items()}
+    return {row: said.with_options(own.get(row, {})) for row, said in there.items() if rows is None or row in rows}
 
 
 def _trained(row: str, recipe: Recipe, seed: int, folder: Path, registry: Registry) -> Path:
     run = folder / f"{row}-seed-{seed}"
-    variant = ROWS[row](recipe.with_options({"training.seed": seed}), registry)
-    return pretrain(variant, run, resume=(run / "recipe.yaml").exists(), registry=registry).folder
+    variant = recipe.with_options({"training.seed": seed})
+    return finetune(variant, run, resume=(run / "recipe.yaml").exists(), registry=registry).folder
+
+
+def _costs(runs: Sequence[Path]) -> dict[str, Any]:
+    """Give the median of what each run says of its cost."""
+    results = [read_json(run / "result.json", "finished run") for run in runs]
+    return {cost: median(r[cost] for r in results) for cost in COSTS if all(cost in r for r in results)}
 
 
 def summary(scores: Sequence[Scores]) -> dict[str, Any]:
@@ -148,8 +183,14 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": mean(values), "spread": stdev(values) if len(values) > 1 else 0.0, "values": list(values)}
 
 
+def _write(report: Mapping[str, Any], folder: Path) -> None:
+    write_json(folder / "ledger.json", report)
+    write_text(folder / "ledger.md", as_markdown(report))
+    plot_ledger(report, folder / "ledger.png")
+
+
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """Give a report as a Markdown table: a row each, a column for each split and metric, in percent."""
+    """Give a report as a Markdown table: a row each, a column for each split and metric in percent, and the costs."""
     columns, lines = cells(report)
     rule = ["---"] + ["---:"] * (len(columns) - 1)
     return "".join(f"| {' | '.join(line)} |\n" for line in [columns, rule, *lines])
@@ -158,13 +199,19 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Give a report as the heads of a table's columns and its rows."""
     first = next(iter(report["rows"].values()))
-    pairs = [(split, metric) for split, metrics in first.items() for metric in metrics]
-    heads = ["row", *(f"{split} {metric}" for split, metric in pairs)]
+    pairs = [(split, metric) for split, metrics in first["scores"].items() for metric in metrics]
+    costs = [cost for cost in COSTS if all(cost in row for row in report["rows"].values())]
+    heads = ["row", *(f"{split} {metric}" for split, metric in pairs), *(COSTS[cost] for cost in costs)]
     return heads, [
-        [row, *(_percent(scores[split][metric]) for split, metric in pairs)] for row, scores in report["rows"].items()
+        [name, *(_percent(row["scores"][split][metric]) for split, metric in pairs), *(_number(row[c]) for c in costs)]
+        for name, row in report["rows"].items()
     ]
 
 
 def _percent(value: Mapping[str, float]) -> str:
     spread = f" ± {100 * value['spread']:.1f}" if value["spread"] else ""
     return f"{100 * value['mean']:.1f}{spread}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"

@@ -127,7 +127,8 @@ def prepare(
         "content_hash": now,
         "skipped": dict(knowledge.skipped),
         "splits": {
-            name: {"examples": len(split.examples), "skipped": dict(split.skipped)} for name, split in encoded.items()
+            name: {"examples": len(split.examples), "skipped": dict(split.skipped), "lost": dict(split.lost)}
+            for name, split in encoded.items()
         },
     }
     return Examples(fitted, {name: split.examples for name, split in encoded.items()}, provenance)

@@ -34,7 +34,7 @@ def demo_recipe() -> Recipe:
 
 
 def run_demo(output: Path, recipe: Recipe, console: Console) -> dict[str, Any]:
-    """Do the main job, saying what is done, and give the report of `kadapter.comparison.compare`.
+    """Do the main job, saying what is done, and give the report of `kadapter.compare`.
 
     What was finished before in `output` is not done again.
 
@@ -71,7 +71,7 @@ def _table(report: dict[str, Any]) -> Table:
     metric = "accuracy"
     table = Table("accuracy, %", *SPLITS.values())
     for row, label in ROWS.items():
-        scores = report["rows"][row]
+        scores = report["rows"][row]["scores"]
         table.add_row(label, *(f"{100 * scores[split][metric]['mean']:.1f}" for split in SPLITS))
     return table
 

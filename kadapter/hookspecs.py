@@ -134,8 +134,8 @@ def register_tasks() -> list[type[Task]]:
             def loss(self, logits, batch):
                 return nn.functional.mse_loss(logits, batch["labels"])
 
-            def metrics(self, logits, labels):
-                return {"closeness": 1 - float(abs(logits - labels).mean())}
+            def metrics(self, predictions, labels, examples):
+                return {"closeness": 1 - float(abs(predictions - labels).mean())}
 
         @hookimpl
         def register_tasks() -> list[type[Task]]:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
-from kadapter.adapter import Adapter, build_adapter
+from kadapter.adapter import Adapter, BackboneInfo, build_adapter
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
@@ -91,11 +91,14 @@ class KnowledgeModel(nn.Module):
         """
         self._check_name(name)
         registry = registry or default_registry()
-        built = self._build(name if adapter is None else adapter, registry)
-        self.adapters[name] = built.to(next(self.backbone.parameters()).device).train(self.training)
+        return self._add(name, self._build(name if adapter is None else adapter, registry))
+
+    def _add(self, name: str, adapter: Adapter) -> Adapter:
+        device = next(self.backbone.parameters()).device
+        self.adapters[name] = adapter.to(device).train(self.training)
         self.composition.plug(name)
-        self.composition.to(next(self.backbone.parameters()).device)
-        return built
+        self.composition.to(device)
+        return adapter
 
     def unplug(self, name: str) -> Adapter:
         """Take an adapter out and give it; what the composition learned for it stays until the model is dropped."""
@@ -154,10 +157,18 @@ class KnowledgeModel(nn.Module):
         Raises:
             StorageError: the folder cannot be written to.
         """
+        self.mark()
         places = {name: f"adapters/{name}" for name in self.plugged}
         for name, place in places.items():
             save_adapter(Path(folder) / place, self.adapters[name], name, registry=registry)  # type: ignore[arg-type]
         self.save_around(folder, places)
+
+    def mark(self) -> None:
+        """Give a tuned backbone, and what was trained beside it, the fingerprint of its weights as they are now."""
+        self.backbone.mark()
+        for name in self.plugged:
+            adapter: Any = self.adapters[name]
+            adapter.backbone = self.backbone.info if adapter.backbone.tuned else adapter.backbone
 
     def save_around(self, folder: Path | str, places: Mapping[str, str]) -> None:
         """Write everything but the adapters, which lie in `places`: adapter name -> folder inside `folder`.
@@ -169,14 +180,14 @@ class KnowledgeModel(nn.Module):
         write_json(Path(folder) / "model.json", self._description(places))
 
     def own_tensors(self) -> dict[str, Tensor]:
-        """Give the tensors that are neither an adapter's nor a frozen backbone's, by name."""
-        foreign = ("adapters.", "backbone.") if self.backbone.frozen else ("adapters.",)
+        """Give the tensors that are neither an adapter's nor those of a backbone that was never tuned, by name."""
+        foreign = ("adapters.",) if self.backbone.info.tuned else ("adapters.", "backbone.")
         return {key: value for key, value in self.state_dict().items() if not key.startswith(foreign)}
 
     def _description(self, places: Mapping[str, str]) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "backbone": {**self.backbone.loaded.as_dict(), "tuned": not self.backbone.frozen},
+            "backbone": {**self.backbone.loaded.as_dict(), "tuned": self.backbone.info.tuned},
             "adapters": dict(places),
             "composition": {
                 "name": self.composition.name,
@@ -189,8 +200,8 @@ class KnowledgeModel(nn.Module):
     def train(self, mode: bool = True) -> KnowledgeModel:
         """Switch mode; what is frozen stays in evaluation mode, so that no dropout disturbs it."""
         super().train(mode)
-        for adapter in self.adapters.values():
-            adapter.train(mode and any(p.requires_grad for p in adapter.parameters()))
+        for part in (*self.adapters.values(), self.composition, *([] if self.head is None else [self.head])):
+            part.train(mode and any(p.requires_grad for p in part.parameters()))
         return self
 
     def forward(self, **batch: Tensor) -> KnowledgeOutput:
@@ -262,9 +273,16 @@ def _load_model(folder: Path, registry: Registry) -> KnowledgeModel:
         model.composition.plug(name)
     tensors = folder / "model.safetensors"
     model.load_state_dict(matching(read_tensors(tensors), model.own_tensors(), tensors), strict=False)
+    backbone.mark()
     for name, place in said["adapters"].items():
-        model.plug(name, folder / place, registry)
+        model._add(name, load_adapter(folder / place, _info_for(folder / place, backbone), registry))
     return model
+
+
+def _info_for(adapter: Path, backbone: Backbone) -> BackboneInfo:
+    """Give what a saved model's adapter must have been trained on: its backbone, or that before it was tuned."""
+    theirs = describe_adapter(adapter)["backbone"]["fingerprint"]
+    return backbone.loaded if theirs == backbone.loaded.fingerprint else backbone.info
 
 
 def _named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[tuple[str, Pluggable]]:
@@ -272,11 +290,11 @@ def _named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[
         yield from adapters.items()
         return
     for adapter in adapters:
-        yield _own_name(adapter), adapter
+        yield own_name(adapter), adapter
 
 
-def _own_name(adapter: Pluggable) -> str:
-    """Take the name from the knowledge, from the saved adapter, or from its type."""
+def own_name(adapter: Pluggable) -> str:
+    """Take the name of an adapter from the knowledge, from what was saved, or from its type."""
     if isinstance(adapter, Mapping):
         return str(adapter.get("type", "adapter"))
     if isinstance(adapter, Adapter):

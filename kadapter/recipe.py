@@ -13,6 +13,9 @@ from kadapter.errors import ConfigError
 from kadapter.files import write_text
 from kadapter.registry import Registry, default_registry
 
+Part = Literal["head", "composition", "adapters", "backbone"]
+"""What can be trained."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -27,8 +30,8 @@ class Training:
         clip: largest norm of the gradient.
         seed: of the initial weights, the order of the data and dropout.
         precision: of the computation; weights stay in float32.
-        trains: "adapter" trains adapter, composition and head; "head" only the last two; "everything" the
-            backbone as well.
+        trains: what gets gradients, of "head", "composition", "adapters" (all that are plugged) and "backbone"; null
+            is head, composition and the adapters that are new. The rest is frozen.
         report_to: integrations of transformers to log to ("tensorboard", "wandb", …).
     """
 
@@ -40,7 +43,7 @@ class Training:
     clip: float = 1.0
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
-    trains: Literal["adapter", "head", "everything"] = "adapter"
+    trains: tuple[Part, ...] | None = None
     report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -49,6 +52,7 @@ class Training:
         self._check("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
         self._check("warmup", 0 <= self.warmup <= 1, "a share of all steps, 0 to 1")
         self._check("seed", 0 <= self.seed < 2**32, "0 or more and under 2**32")
+        self._check("trains", self.trains != (), "one or more of head, composition, adapters, backbone, or null")
 
     def _check(self, name: str, holds: bool, must_be: str) -> None:
         if not holds:
@@ -60,12 +64,13 @@ class Recipe:
     """A whole run, said in data.
 
     Attributes:
-        name: of the knowledge; the adapter is plugged under it.
-        backbone: alias, folder or hub id.
+        name: of the knowledge, or of what is fine-tuned; the new adapter is plugged under it.
+        backbone: alias, folder or hub id; or the folder of a saved model, whose adapters are plugged then.
         source: `name`, `path` if it needs one, `seed` of the split.
         task: `name` and the task's options.
-        adapter: `type`, perhaps `preset`, and the type's options; null trains a head on the bare backbone.
-        composition: `name` and its options.
+        adapter: the new one: `type`, perhaps `preset`, and the type's options; null makes none.
+        adapters: those beside it: name -> folder, name of installed knowledge, or options of another new one.
+        composition: `name` and its options; null is that of the saved model, or else "concat".
         training: see `Training`.
     """
 
@@ -73,14 +78,17 @@ class Recipe:
     backbone: str
     source: Mapping[str, Any]
     task: Mapping[str, Any]
-    adapter: Mapping[str, Any] | None
-    composition: Mapping[str, Any] = field(default_factory=lambda: {"name": "concat"})
+    adapter: Mapping[str, Any] | None = None
+    adapters: Mapping[str, Any] = field(default_factory=dict)
+    composition: Mapping[str, Any] | None = None
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
         for part in ("source", "task"):
             if "name" not in getattr(self, part):
                 raise ConfigError(f"recipe: {part} has no name; say which, for instance {part}: {{name: …}}")
+        if self.adapter is not None and self.name in self.adapters:
+            raise ConfigError(f"recipe: the new adapter and one of adapters are both called '{self.name}'; rename one")
 
     @classmethod
     def of(cls, knowledge: str, backbone: str, registry: Registry | None = None) -> Recipe:
@@ -91,7 +99,8 @@ class Recipe:
         """
         module = (registry or default_registry()).knowledge[knowledge]
         training = make_config(Training, module.training, owner=f"training of knowledge '{knowledge}'")
-        return cls(module.name, backbone, module.source, module.task, module.adapter, module.composition, training)
+        parts = (module.name, backbone, module.source, module.task, module.adapter)
+        return cls(*parts, composition=module.composition, training=training)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], owner: str = "recipe") -> Recipe:
@@ -120,6 +129,16 @@ class Recipe:
             raise ConfigError(f"cannot read recipe {path}: {reason}") from error
         return cls.from_dict(read_yaml(text, f"recipe {path}"), owner=f"recipe {path}")
 
+    @property
+    def plugs(self) -> dict[str, Any]:
+        """What is plugged, in this order: name -> folder, name of installed knowledge, or options of a new adapter."""
+        return {**self.adapters, **({self.name: self.adapter} if self.adapter is not None else {})}
+
+    @property
+    def new(self) -> frozenset[str]:
+        """The names of the adapters that start fresh."""
+        return frozenset(name for name, adapter in self.plugs.items() if isinstance(adapter, Mapping))
+
     def with_options(self, options: Mapping[str, Any]) -> Recipe:
         """Give a recipe in which dotted options are replaced: `{"training.epochs": 5, "adapter.reads": [2]}`.
 
@@ -131,7 +150,7 @@ class Recipe:
             *path, last = option.split(".")
             place = values
             for step in path:
-                place = place.setdefault(step, {}) if isinstance(place, dict) else None
+                place = _inside(place, step) if isinstance(place, dict) else None
             if not isinstance(place, dict):
                 raise ConfigError(f"recipe has no option '{option}': {'.'.join(path)} is not a mapping of options")
             place[last] = value
@@ -150,6 +169,13 @@ class Recipe:
     def save(self, path: Path) -> None:
         """Write the YAML file, whole."""
         write_text(path, write_yaml(self.as_dict()))
+
+
+def _inside(options: dict[str, Any], step: str) -> Any:
+    """Give the options below one, made when there are none yet."""
+    if options.get(step) is None:
+        options[step] = {}
+    return options[step]
 
 
 def _plain(value: Any) -> Any:

@@ -56,7 +56,11 @@ def save_adapter(
             "trained_on": trained_on,
         },
     )
-    write_text(folder / "README.md", card or adapter_card(name, adapter.name, adapter.backbone.name, trained_on))
+    write_text(folder / "README.md", card or _card(name, adapter, trained_on))
+
+
+def _card(name: str, adapter: Adapter, trained_on: Mapping[str, Any]) -> str:
+    return adapter_card(name, adapter.name, adapter.backbone.name, trained_on, adapter.backbone.tuned)
 
 
 def load_adapter(folder: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:

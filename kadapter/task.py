@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows as tokens. `examples` has a column `input_ids`; `skipped` counts rows left out, by reason."""
+    """Rows as tokens.
+
+    Attributes:
+        examples: has a column `input_ids`: the tokens, or a list of token lists that belong together.
+        skipped: how many rows were left out, by reason.
+        lost: how much of the rows that were kept cannot be learned or scored (words cut off, say), by reason.
+    """
 
     examples: Dataset
     skipped: Counter[str]
+    lost: Counter[str] = field(default_factory=Counter)
 
 
 class Task(ABC):
@@ -58,7 +65,10 @@ class Task(ABC):
 
     @abstractmethod
     def collate(self, examples: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase) -> dict[str, Tensor]:
-        """Pad examples to one batch: `input_ids` (B, T), `attention_mask` (B, T), `labels` and the task's own."""
+        """Pad examples to one batch: `input_ids` (B, T), `attention_mask` (B, T), `labels` and the task's own.
+
+        When the tokens of an example are a list of N token lists, these are N rows of `input_ids`.
+        """
 
     @abstractmethod
     def head(self, width: int) -> nn.Module:
@@ -68,9 +78,20 @@ class Task(ABC):
     def loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Give the mean loss of a batch, a scalar."""
 
+    def predictions(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Give what `metrics` needs of the logits; by default the logits themselves.
+
+        Only the second dimension may differ from batch to batch: the batches of a split are put together, padded
+        there with -100.
+        """
+        return logits
+
     @abstractmethod
-    def metrics(self, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """Score the logits of a whole split against its labels; fractions, 0 to 1."""
+    def metrics(self, predictions: np.ndarray, labels: np.ndarray, examples: Dataset) -> dict[str, float]:
+        """Score the predictions of a whole split against its labels; fractions, 0 to 1.
+
+        `examples` are those of the split in the same order, for what does not fit into an array.
+        """
 
 
 def build_task(options: Mapping[str, Any], registry: Registry | None = None) -> Task:

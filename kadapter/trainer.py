@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,7 @@ from transformers import (
 )
 from transformers.integrations.integration_utils import get_available_reporting_integrations
 from transformers.trainer_pt_utils import get_length_grouped_indices
+from transformers.trainer_utils import PredictionOutput
 
 from kadapter.data import Examples
 from kadapter.errors import ConfigError
@@ -61,6 +64,27 @@ class _BestBeside(TrainerCallback):
             state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}")
 
 
+class StepClock(TrainerCallback):
+    """Times the steps, without the evaluations and checkpoints between them."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._began = 0.0
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stop it."""
+        self.seconds.append(time.perf_counter() - self._began)
+
+    @property
+    def median(self) -> float:
+        """Seconds of the median step; 0 when there was none."""
+        return statistics.median(self.seconds) if self.seconds else 0.0
+
+
 class KnowledgeTrainer(Trainer):
     """Trains what requires a gradient; checkpoints hold everything but the frozen backbone."""
 
@@ -68,22 +92,23 @@ class KnowledgeTrainer(Trainer):
         self, model: KnowledgeModel, examples: Examples, arguments: TrainingArguments, title: str = "training"
     ) -> None:
         task, tokenizer = examples.task, model.backbone.tokenizer
-        self.knowledge_model, self.examples, self.bar = model, examples, TrainingBar(title)
+        self.knowledge_model, self.examples = model, examples
+        self.bar, self.clock = TrainingBar(title), StepClock()
         super().__init__(
             model=model,
             args=arguments,
             train_dataset=examples.splits["train"],
             eval_dataset=examples.splits["validation"],
             data_collator=partial(task.collate, tokenizer=tokenizer),
-            compute_metrics=_scored_by(task.metrics),
-            callbacks=[_BestBeside(), self.bar],
+            compute_metrics=self._scored_on("validation"),
+            callbacks=[_BestBeside(), self.bar, self.clock],
         )
         self.remove_callback(PrinterCallback)
         # `forward(**batch)` looks to Trainer as if it scaled its loss by the number of items; it gives a mean.
         self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        lengths = [len(tokens) for tokens in self.examples.splits["train"]["input_ids"]]
+        lengths = [_length(tokens) for tokens in self.examples.splits["train"]["input_ids"]]
         return LengthGrouped(lengths, self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
@@ -93,14 +118,21 @@ class KnowledgeTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Give the task's loss; of the outputs, evaluation gathers only the logits."""
+        """Give the task's loss; of the outputs, evaluation gathers only what the task's metrics need."""
         output = model(**inputs)
-        return (output.loss, {"loss": output.loss, "logits": output.logits}) if return_outputs else output.loss
+        if not return_outputs:
+            return output.loss
+        predictions = self.examples.task.predictions(output.logits, inputs)
+        return output.loss, {"loss": output.loss, "predictions": predictions}
 
     def score(self, split: str) -> dict[str, float]:
         """Give the task's metrics on a split of the examples."""
         prediction = self.predict(self.examples.splits[split])
-        return self.examples.task.metrics(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))
+        return self._scored_on(split)(prediction)
+
+    def _scored_on(self, split: str) -> Callable[[EvalPrediction | PredictionOutput], dict[str, float]]:
+        task, examples = self.examples.task, self.examples.splits[split]
+        return lambda given: task.metrics(np.asarray(given.predictions), np.asarray(given.label_ids), examples)
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Train as Trainer does; however that ends, the terminal is left in order."""
@@ -118,6 +150,11 @@ class KnowledgeTrainer(Trainer):
         # What a checkpoint lacks is what was frozen; only a name that the model lacks would be news.
         if load_result.unexpected_keys:
             super()._issue_warnings_after_load(load_result)
+
+
+def _length(tokens: Sequence[Any]) -> int:
+    """Count the tokens of an example, or of its longest part when it is a list of token lists."""
+    return max(map(len, tokens)) if tokens and isinstance(tokens[0], list) else len(tokens)
 
 
 def training_arguments(training: Training, folder: Path, examples: int, metric: str) -> TrainingArguments:
@@ -144,6 +181,8 @@ def training_arguments(training: Training, folder: Path, examples: int, metric: 
         disable_tqdm=True,
         label_names=["labels"],
     )
+    # One device for each process: what would be cut into parts for several (DataParallel) is not always a row each.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     steps = math.ceil(examples / (training.batch_size * arguments.world_size))
     arguments.warmup_steps = round(training.warmup * steps * training.epochs)
     arguments.logging_steps = max(1, steps // 20)
@@ -163,7 +202,3 @@ def check_reporting(integrations: Sequence[str]) -> None:
             f"training: report_to asks for {', '.join(missing)}; transformers finds {', '.join(there) or 'nothing'} "
             f"installed: install it, or report to that"
         )
-
-
-def _scored_by(metrics: Callable[..., dict[str, float]]) -> Callable[[EvalPrediction], dict[str, float]]:
-    return lambda prediction: metrics(prediction.predictions, prediction.label_ids)

@@ -1,4 +1,4 @@
-"""Pretrain a knowledge adapter: from a recipe to a run folder."""
+"""Train what a recipe says: pretrain a knowledge adapter, or fine-tune a task over adapters. A run folder comes out."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 
 from transformers import set_seed
 
-from kadapter.backbone import Backbone, load_backbone
+from kadapter.backbone import Backbone
 from kadapter.composition import build_composition
 from kadapter.data import Examples, prepare
-from kadapter.errors import StorageError
+from kadapter.errors import ConfigError, StorageError
 from kadapter.files import check_free, read_json, write_json
+from kadapter.memory import PeakMemory
 from kadapter.model import KnowledgeModel
 from kadapter.plots import plot_losses
 from kadapter.recipe import Recipe
@@ -41,13 +42,36 @@ class Run:
 
 
 def pretrain(recipe: Recipe, output: Path | str, resume: bool = False, registry: Registry | None = None) -> Run:
-    """Train an adapter, its composition and its head as `recipe` says, the backbone frozen, into a run folder.
+    """Train a new adapter, its composition and its head as `recipe` says, the backbone frozen, into a run folder.
 
     The folder holds the best checkpoint by the task's metric on the validation split, as an adapter
     (`load_adapter`) and as a whole model (`KnowledgeModel.from_pretrained`); `result.json`; `loss.png`.
 
     Args:
         recipe: the whole run.
+        output: a new or empty folder; with `resume`, that of a run that was interrupted.
+        resume: go on from the last whole checkpoint, to the same weights as without the interruption.
+        registry: where names are looked up; by default, what is installed.
+
+    Raises:
+        ConfigError: the recipe has no new adapter.
+        KadapterError: one of its children says what is wrong with the recipe, the backbone or the folder.
+        knowledge_data.DataError: the data is not what it should be.
+    """
+    if recipe.adapter is None:
+        raise ConfigError("the recipe has no new adapter to pretrain: give it `adapter: {type: …}`, or fine-tune it")
+    return finetune(recipe, output, resume, registry)
+
+
+def finetune(recipe: Recipe, output: Path | str, resume: bool = False, registry: Registry | None = None) -> Run:
+    """Train a task over the adapters that `recipe` plugs, and of them, the backbone and their composition what it says.
+
+    The folder holds the best checkpoint by the task's metric on the validation split as a whole model
+    (`KnowledgeModel.from_pretrained`): every plugged adapter in it, trained or not, and the backbone if it was
+    tuned; `result.json`; `loss.png`.
+
+    Args:
+        recipe: the whole run; `training.trains` says what is not frozen.
         output: a new or empty folder; with `resume`, that of a run that was interrupted.
         resume: go on from the last whole checkpoint, to the same weights as without the interruption.
         registry: where names are looked up; by default, what is installed.
@@ -62,27 +86,54 @@ def pretrain(recipe: Recipe, output: Path | str, resume: bool = False, registry:
     if (output / "result.json").exists():
         return Run(output, read_json(output / "result.json", "finished run"))
     check_reporting(recipe.training.report_to)
-    backbone = load_backbone(recipe.backbone, registry)
-    examples = prepare(recipe.source, recipe.task, backbone.tokenizer, registry)
-    model = build_model(recipe, backbone, examples.task, registry)
-    _start(recipe, backbone, examples, output)
-    trainer, seconds = _train(recipe, model, examples, output)
-    result = _result(recipe, model, examples, trainer, seconds)
+    base = KnowledgeModel.from_pretrained(recipe.backbone, registry=registry)
+    examples = prepare(recipe.source, recipe.task, base.backbone.tokenizer, registry)
+    model = build_model(recipe, base, examples.task, registry)
+    _start(recipe, model.backbone, examples, output)
+    trainer, costs = _train(recipe, model, examples, output)
+    result = _result(recipe, model, examples, trainer, costs)
     _finish(recipe, model, trainer, output, result, registry)
     return Run(output, result)
 
 
-def build_model(recipe: Recipe, backbone: Backbone, task: Task, registry: Registry) -> KnowledgeModel:
-    """Build the model that `recipe` trains, fresh weights drawn from its seed, and freeze what it does not train."""
+def build_model(recipe: Recipe, base: KnowledgeModel, task: Task, registry: Registry) -> KnowledgeModel:
+    """Put the model that `recipe` trains together on `base`, and freeze what it does not train.
+
+    Fresh weights are drawn from the recipe's seed.
+
+    Raises:
+        ConfigError: nothing is left to train, or a name is plugged already.
+        KadapterError: one of its children says what is wrong with an adapter.
+    """
     set_seed(recipe.training.seed)
-    composition = build_composition(recipe.composition, backbone.info.width, registry)
+    backbone = base.backbone
+    options = recipe.composition or (None if base.plugged else {"name": "concat"})
+    composition = build_composition(options, backbone.info.width, registry) if options else base.composition
     model = KnowledgeModel(backbone, composition, task)
-    if recipe.training.trains == "everything":
-        backbone.thaw()
-    if recipe.adapter is not None:
-        adapter = model.plug(recipe.name, recipe.adapter, registry)
-        adapter.requires_grad_(recipe.training.trains != "head")
+    # Not by `plug`: what is frozen beside a tuned backbone is still an adapter of the clean one.
+    model.adapters.update(dict(base.adapters.items()))
+    for name in base.plugged:
+        composition.plug(name)
+    for name, adapter in recipe.plugs.items():
+        model.plug(name, adapter, registry)
+    _freeze(model, recipe)
     return model
+
+
+def _freeze(model: KnowledgeModel, recipe: Recipe) -> None:
+    parts = recipe.training.trains or ("head", "composition")
+    trained = model.plugged if "adapters" in parts else () if recipe.training.trains else recipe.new
+    model.composition.requires_grad_("composition" in parts)
+    model.get_submodule("head").requires_grad_("head" in parts)
+    model.backbone.thaw() if "backbone" in parts else model.backbone.freeze()
+    for name in model.plugged:
+        adapter: Any = model.adapters[name]
+        adapter.requires_grad_(name in trained)
+        if name in trained:
+            # Beside a tuned backbone it becomes an adapter of that.
+            adapter.backbone = model.backbone.info
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError(f"training: trains is {', '.join(parts)}, but there is nothing of it; name head as well")
 
 
 def _check_output(recipe: Recipe, output: Path, resume: bool) -> None:
@@ -91,7 +142,12 @@ def _check_output(recipe: Recipe, output: Path, resume: bool) -> None:
         check_free(output)
     elif not (output / "recipe.yaml").exists():
         raise StorageError(f"there is no run to resume in {output}; start one without --resume")
-    elif other := recipe.differences(Recipe.load(output / "recipe.yaml")):
+    elif other := [
+        # Data may have moved: that it is the same is seen by its content.
+        difference
+        for difference in recipe.differences(Recipe.load(output / "recipe.yaml"))
+        if not difference.startswith("source.path ")
+    ]:
         raise StorageError(
             f"the run in {output} has another recipe: {'; '.join(other)}; resume it with the same options"
         )
@@ -108,13 +164,21 @@ def _start(recipe: Recipe, backbone: Backbone, examples: Examples, output: Path)
         recipe.save(output / "recipe.yaml")
 
 
-def _train(recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path) -> tuple[KnowledgeTrainer, float]:
+def _train(
+    recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path
+) -> tuple[KnowledgeTrainer, dict[str, float]]:
     checkpoints = output / "checkpoints"
     arguments = training_arguments(recipe.training, checkpoints, len(examples.splits["train"]), examples.task.metric)
     trainer = KnowledgeTrainer(model, examples, arguments, title=output.name)
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
-    return trainer, time.perf_counter() - started
+    with PeakMemory() as memory:
+        trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
+    costs = {
+        "seconds": round(time.perf_counter() - started, 1),
+        "step_seconds": round(trainer.clock.median, 4),
+        "peak_memory_mb": round(memory.peak / 1e6),
+    }
+    return trainer, costs
 
 
 def _last_whole(checkpoints: Path) -> str | None:
@@ -136,7 +200,11 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def _result(
-    recipe: Recipe, model: KnowledgeModel, examples: Examples, trainer: KnowledgeTrainer, seconds: float
+    recipe: Recipe,
+    model: KnowledgeModel,
+    examples: Examples,
+    trainer: KnowledgeTrainer,
+    costs: Mapping[str, float],
 ) -> dict[str, Any]:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {
@@ -145,7 +213,7 @@ def _result(
         "validation": trainer.score("validation"),
         "trained_parameters": trained,
         "backbone_parameters": sum(p.numel() for p in model.backbone.parameters()),
-        "seconds": round(seconds, 1),
+        **costs,
         "steps": trainer.state.global_step,
         "versions": versions(),
     }
@@ -166,9 +234,14 @@ def _finish(
 ) -> None:
     """Write everything; `result.json` comes last, so that it means that the run is whole."""
     model.eval()
-    for name in model.plugged:
-        save_adapter(output, model.adapters[name], name, result, registry=registry)  # type: ignore[arg-type]
-    model.save_around(output, places=dict.fromkeys(model.plugged, "."))
+    model.mark()
+    places = {name: "." if name == recipe.name and recipe.adapter else f"adapters/{name}" for name in model.plugged}
+    for name, place in places.items():
+        adapter: Any = model.adapters[name]
+        trained = any(parameter.requires_grad for parameter in adapter.parameters())
+        trained_on = result if trained or name in recipe.new else None
+        save_adapter(output / place, adapter, name, trained_on, registry=registry)
+    model.save_around(output, places)
     plot_losses(trainer.state.log_history, output / "loss.png")
     write_json(output / "result.json", result)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)

@@ -21,6 +21,6 @@ class DataError(ValueError):
         subject = f"field {field!r} " if field else ""
         super().__init__(place + subject + problem + (f"; {fix}" if fix else ""))
 
-    def at(self, where: str) -> DataError:
-        """The same error, placed at `where` in a file."""
-        return DataError(self.problem, self.fix, where=where, field=self.field)
+    def at(self, where: str, prefix: str = "") -> DataError:
+        """The same error, placed at `where` in a file, its field inside the one that `prefix` names."""
+        return DataError(self.problem, self.fix, where=where, field=prefix + self.field)

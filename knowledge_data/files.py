@@ -1,4 +1,4 @@
-"""Opening files: plain or gzip, JSON, JSON lines or tab-separated; every failure is a `DataError`."""
+"""Opening files: plain or gzip, blocks of lines, JSON or JSON lines, tables; every failure is a `DataError`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from knowledge_data.errors import DataError
 from knowledge_data.records import Record
+
+Line = tuple[str, str]
+"""Where a line stands (`file:line`), and what it says, without white space at its end."""
 
 _GZIP_FIX = "compress it again, or drop .gz from its name if it is plain text"
 
@@ -38,6 +43,27 @@ def read_text(path: str | Path) -> str:
     return text
 
 
+def read_lines(path: str | Path) -> list[Line]:
+    """The lines of a text, the blank ones too.
+
+    Raises:
+        DataError: as `read_text`.
+    """
+    numbered = enumerate(read_text(path).split("\n"), start=1)
+    return [(f"{path}:{number}", line.rstrip()) for number, line in numbered]
+
+
+def read_blocks(path: str | Path) -> Iterator[list[Line]]:
+    """The lines of each block; blocks are what blank lines separate.
+
+    Raises:
+        DataError: as `read_text`.
+    """
+    for filled, block in groupby(read_lines(path), key=lambda line: bool(line[1])):
+        if filled:
+            yield list(block)
+
+
 def read_json(path: str | Path) -> Any:
     """The value of a JSON file.
 
@@ -62,18 +88,36 @@ def read_records(path: str | Path) -> list[Record]:
     return _some([Record.of(value, where) for where, value in found], path)
 
 
-def read_table(path: str | Path) -> list[Record]:
-    """The lines of a tab-separated file as records of strings, named by its header line.
+def read_table(path: str | Path, header: Sequence[str] = ()) -> list[Record]:
+    """The lines of a tab-separated file as records of strings, named by `header` or, without one, its first line.
 
     Raises:
         DataError: as `read_text`, a line has more or fewer cells than the header, or there is only a header.
     """
-    lines = csv.reader(io.StringIO(read_text(path), newline="\n"), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return _table(path, header, "tab", delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+def read_csv(path: str | Path) -> list[Record]:
+    """The lines of a comma-separated file with quoted cells as records of strings, named by its header line.
+
+    Raises:
+        DataError: as `read_table`, or a quotation mark is not closed.
+    """
+    return _table(path, (), "comma", strict=True)
+
+
+def _table(path: str | Path, header: Sequence[str], separator: str, **form: Any) -> list[Record]:
+    lines = csv.reader(io.StringIO(read_text(path), newline="\n"), **form)
+    records, line = [], 1
     try:
-        header = next(lines)
-        records = [_table_record(header, cells, f"{path}:{lines.line_num}") for cells in lines if cells]
+        header = header or next(lines)
+        line = lines.line_num + 1
+        for cells in lines:
+            if cells:
+                records.append(_table_record(header, cells, f"{path}:{line}", separator))
+            line = lines.line_num + 1
     except csv.Error as error:
-        raise DataError(f"is not tab-separated ({error})", where=f"{path}:{lines.line_num}") from error
+        raise DataError(f"is not {separator}-separated ({error})", where=f"{path}:{line}") from error
     return _some(records, path)
 
 
@@ -95,11 +139,11 @@ def _parse(text: str, path: str | Path, first_line: int = 1) -> Any:
         raise DataError(problem, "correct the line, or give one whole JSON value", where=where) from error
 
 
-def _table_record(header: list[str], cells: list[str], where: str) -> Record:
+def _table_record(header: Sequence[str], cells: list[str], where: str, separator: str) -> Record:
     if len(cells) == len(header):
         return Record(dict(zip(header, cells, strict=True)), where)
-    problem = f"has {len(cells)} cells but the header has {len(header)}"
-    raise DataError(problem, "separate the cells by tabs", where=where)
+    problem = f"has {len(cells)} cells but must have {len(header)}: {', '.join(header)}"
+    raise DataError(problem, f"separate the cells by {separator}s", where=where)
 
 
 def _some(records: list[Record], path: str | Path) -> list[Record]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from datasets import Dataset
 
-from knowledge_data.rows import RELATION_FEATURES, RelationRow
+from knowledge_data.row import Row
 
-OVERLAP = "subject and object overlap"
+AnyRow = TypeVar("AnyRow", bound=Row)
+
 DUPLICATE = "duplicate record"
 
 
@@ -43,29 +45,37 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Reading:
-    """Rows in the schema `RELATION_FEATURES`, and the report of how they were read."""
+    """Rows of one kind, such as `RelationRow`, and the report of how they were read."""
 
     rows: Dataset
     report: ReadReport
 
 
-def gather(outcomes: Iterable[RelationRow | Skip]) -> Reading:
-    """Keep each usable row once; count the others by reason."""
-    rows: dict[RelationRow, None] = {}
+def gather(kind: type[AnyRow], outcomes: Iterable[AnyRow | Skip], repeats: bool = False) -> Reading:
+    """Keep each usable row of this kind, once unless it may repeat; count the others by reason."""
+    rows: list[AnyRow] = []
+    seen: set[AnyRow] = set()
     skipped: Counter[str] = Counter()
     for outcome in outcomes:
-        kept = _usable(outcome, rows)
+        kept = _usable(outcome, () if repeats else seen)
         if isinstance(kept, Skip):
             skipped[kept.reason] += 1
         else:
-            rows[kept] = None
-    data = Dataset.from_list([vars(row) for row in rows], features=RELATION_FEATURES)
-    return Reading(data, ReadReport(len(rows), skipped))
+            rows.append(kept)
+            seen.add(kept)
+    return Reading(dataset(kind, rows), ReadReport(len(rows), skipped))
 
 
-def _usable(outcome: RelationRow | Skip, seen: Container[RelationRow]) -> RelationRow | Skip:
+def dataset(kind: type[AnyRow], rows: Iterable[AnyRow]) -> Dataset:
+    """The data set of these rows; it has its columns even when there is no row."""
+    rows = list(rows)
+    values = {column.name: [getattr(row, column.name) for row in rows] for column in fields(kind)}
+    return Dataset.from_dict(values, features=kind.features())
+
+
+def _usable(outcome: AnyRow | Skip, seen: Container[AnyRow]) -> AnyRow | Skip:
     if isinstance(outcome, Skip):
         return outcome
-    if outcome.overlaps:
-        return Skip(OVERLAP)
+    if outcome.flaw:
+        return Skip(outcome.flaw)
     return Skip(DUPLICATE) if outcome in seen else outcome

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from knowledge_data.errors import DataError
-from knowledge_data.rows import RelationRow, Span
+from knowledge_data.row import Span
+from knowledge_data.rows import RelationRow
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
-_KIND_NAMES = {str: "a text", int: "a whole number", list: "a list", dict: "an object with named fields"}
+_KIND_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object with named fields",
+}
 
 
 @dataclass(frozen=True)
@@ -96,9 +104,20 @@ class Record:
         """
         return self.check_index(field, self.get(field, int), size, whole)
 
+    def number(self, field: str, fix: str) -> int:
+        """The value of a field whose text must be a whole number, 0 or more; `fix` says what it counts.
+
+        Raises:
+            DataError: it is missing, no text, or says something else.
+        """
+        cell = self.get(field, str)
+        if cell.isascii() and cell.isdigit():
+            return int(cell)
+        raise self.error(field, f"is {reprlib.repr(cell)} but must be a whole number", fix)
+
     def check(self, field: str, value: object, kind: type[T]) -> T:
         """`value`, which must be of this kind. True and false are no numbers."""
-        if isinstance(value, kind) and not isinstance(value, bool):
+        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
         raise self.error(field, f"is {reprlib.repr(value)} but must be {_KIND_NAMES[kind]}")
 
@@ -120,10 +139,18 @@ class Record:
         Raises:
             DataError: the row is not valid; names this record.
         """
+        return self.make(RelationRow.of_spans, text, subject, object_, relation, ids)
+
+    def make(self, kind: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+        """`kind(*values, **named)`, a row made of this record.
+
+        Raises:
+            DataError: the row is not valid; names this record.
+        """
         try:
-            return RelationRow.of_spans(text, subject, object_, relation, ids)
+            return kind(*values, **named)
         except DataError as error:
-            raise error.at(self.where) from None
+            raise error.at(self.where, self.prefix) from None
 
     def error(self, field: str, problem: str, fix: str = "") -> DataError:
         """What to raise when a field of this record is wrong."""

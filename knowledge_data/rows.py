@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
-from datasets import Dataset, Features, Value
+from datasets import Dataset
 
 from knowledge_data.errors import DataError
+from knowledge_data.row import Row, Span, check_filled, check_span
 
-Span = tuple[int, int]
+OVERLAP = "subject and object overlap"
 
 NO_RELATION = "no_relation"
 
 
 @dataclass(frozen=True)
-class RelationRow:
+class RelationRow(Row):
     """One text with a marked subject and object. Offsets count characters; ends are exclusive.
 
     Attributes:
@@ -41,13 +43,11 @@ class RelationRow:
     phrasing: str = ""
 
     def __post_init__(self) -> None:
-        _check_span(self.text, self.subject, "subject")
-        _check_span(self.text, self.object, "object")
-        for name in ("relation", "subject_id", "object_id"):
-            if not getattr(self, name):
-                raise DataError("is empty", "give it a name", field=name)
-        for name in ("text", "relation", "subject_id", "object_id"):
-            _check_unicode(name, getattr(self, name))
+        check_span(self.text, self.subject, "subject")
+        check_span(self.text, self.object, "object")
+        ids = {"subject_id": self.subject_id, "object_id": self.object_id}
+        check_filled("give it a name", relation=self.relation, **ids)
+        super().__post_init__()
 
     @classmethod
     def of_spans(
@@ -81,10 +81,13 @@ class RelationRow:
         """Whether subject and object share a character."""
         return self.subject_start < self.object_end and self.object_start < self.subject_end
 
+    @property
+    def flaw(self) -> str:
+        """Subject and object overlap: where both stand, no model can tell which is which."""
+        return OVERLAP if self.overlaps else ""
 
-RELATION_FEATURES = Features(
-    {field.name: Value("int64" if field.type == "int" else "string") for field in fields(RelationRow)}
-)
+
+RELATION_FEATURES = RelationRow.features()
 
 
 def join_tokens(tokens: Sequence[str], *spans: Span) -> tuple[str, list[Span]]:
@@ -102,7 +105,7 @@ def join_tokens(tokens: Sequence[str], *spans: Span) -> tuple[str, list[Span]]:
     return " ".join(tokens), [(starts[first], starts[last + 1] - 1) for first, last in spans]
 
 
-def columns(rows: Dataset, *names: str) -> Iterator[tuple[str, ...]]:
+def columns(rows: Dataset, *names: str) -> Iterator[tuple[Any, ...]]:
     """The values of these columns, row by row.
 
     Raises:
@@ -114,20 +117,3 @@ def columns(rows: Dataset, *names: str) -> Iterator[tuple[str, ...]]:
         raise DataError(f"the rows have no column {missing[0]!r}", fix)
     values = rows.select_columns(list(names))[:]
     return zip(*(values[name] for name in names), strict=True)
-
-
-def _check_span(text: str, span: Span, role: str) -> None:
-    start, end = span
-    if not 0 <= start < end <= len(text):
-        problem = f"spans characters {start} to {end}, but the text has {len(text)}"
-        raise DataError(problem, "give 0 <= start < end <= length", field=role)
-    if not text[start:end].strip():
-        raise DataError(f"spans characters {start} to {end}, which are blank", "mark a word", field=role)
-
-
-def _check_unicode(name: str, value: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        problem = f"holds half a character at offset {error.start} (a lone surrogate)"
-        raise DataError(problem, "save the file as UTF-8 again", field=name) from None

@@ -1,10 +1,10 @@
-"""Splitting rows so that no pair of entities is met twice: what is tested was never taught."""
+"""Splitting rows so that nothing is met twice, no pair of entities, no text: what is tested was never taught."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, combinations
 
 from datasets import Dataset, DatasetDict
 
@@ -13,6 +13,9 @@ from knowledge_data.errors import DataError
 from knowledge_data.rows import columns
 
 Pair = tuple[str, str]
+
+Group = tuple[str, ...]
+"""What rows that must stay together have in common: a pair of entities, a text."""
 
 
 def split_by_pair(rows: Dataset, seed: int, validation: float = 0.15, test: float = 0.2) -> DatasetDict:
@@ -25,26 +28,50 @@ def split_by_pair(rows: Dataset, seed: int, validation: float = 0.15, test: floa
         DataError: a share is not between 0 and 1, they leave nothing for training, there are too few pairs for
             three splits, or the rows have no `subject_id` and `object_id`.
     """
-    return split_by_group(rows, _pairs(rows), seed, validation, test)
+    return split_by_group(rows, by_pair(rows), seed, validation, test)
 
 
 def split_by_group(
-    rows: Dataset, groups: Sequence[Pair], seed: int, validation: float = 0.15, test: float = 0.2
+    rows: Dataset, groups: Sequence[Group], seed: int, validation: float = 0.15, test: float = 0.2
 ) -> DatasetDict:
     """Split as `split_by_pair` does, keeping all rows of a group together; `groups` names that of each row.
 
     Raises:
         DataError: as `split_by_pair`.
     """
-    if min(validation, test) <= 0 or validation + test >= 1:
-        problem = f"validation={validation} and test={test} leave an empty split"
+    parts = hold_out(rows, groups, seed, {"test": test, "validation": validation})
+    return DatasetDict({name: parts[name] for name in ("train", "validation", "test")})
+
+
+def hold_out(rows: Dataset, groups: Sequence[Group], seed: int, shares: Mapping[str, float]) -> DatasetDict:
+    """Split into `train` and the named `shares` of the groups; as `split_by_group` in all else.
+
+    Raises:
+        DataError: a share is not between 0 and 1, they leave nothing for training, or there are too few groups.
+    """
+    if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
+        problem = f"{' and '.join(f'{name}={share}' for name, share in shares.items())} leave an empty split"
         raise DataError(problem, "give shares above 0 that add up to less than 1")
     places = _places(groups)
     shuffled = sorted(places, key=lambda group: rank(seed, *group))
-    first, second = round(test * len(shuffled)), round((test + validation) * len(shuffled))
-    parts = {"train": shuffled[second:], "validation": shuffled[first:second], "test": shuffled[:first]}
+    ends = [round(share * len(shuffled)) for share in accumulate(shares.values())]
+    held = zip(shares, [0, *ends], ends, strict=False)
+    parts = {"train": shuffled[ends[-1] :], **{name: shuffled[start:end] for name, start, end in held}}
     _check_filled(parts, len(shuffled))
     return DatasetDict({name: _select(rows, places, part) for name, part in parts.items()})
+
+
+def draw(rows: Dataset, groups: Sequence[Group], seed: int, limit: int) -> Dataset:
+    """At most `limit` rows: group after group, drawn by the seed, the last one perhaps in part.
+
+    Raises:
+        DataError: `limit` is below 1.
+    """
+    if limit < 1:
+        raise DataError(f"limit={limit} leaves no row", "give 1 or more")
+    places = _places(groups)
+    drawn = [number for group in sorted(places, key=lambda group: rank(seed, *group)) for number in places[group]]
+    return rows.select(sorted(drawn[:limit]))
 
 
 def check_no_pair_shared(splits: DatasetDict) -> None:
@@ -53,7 +80,7 @@ def check_no_pair_shared(splits: DatasetDict) -> None:
     Raises:
         DataError: one does; names it and the two splits.
     """
-    pairs = {name: set(_pairs(rows)) for name, rows in splits.items()}
+    pairs = {name: set(by_pair(rows)) for name, rows in splits.items()}
     for one, other in combinations(pairs, 2):
         shared = pairs[one] & pairs[other]
         if shared:
@@ -66,24 +93,25 @@ def unordered(one: str, other: str) -> Pair:
     return min(one, other), max(one, other)
 
 
-def _pairs(rows: Dataset) -> list[Pair]:
+def by_pair(rows: Dataset) -> list[Pair]:
+    """Rows about the same two entities, whichever is the subject."""
     return [unordered(*ids) for ids in columns(rows, "subject_id", "object_id")]
 
 
-def _places(groups: Sequence[Pair]) -> dict[Pair, list[int]]:
+def _places(groups: Sequence[Group]) -> dict[Group, list[int]]:
     """Each group, and the numbers of its rows."""
-    places: defaultdict[Pair, list[int]] = defaultdict(list)
+    places: defaultdict[Group, list[int]] = defaultdict(list)
     for number, group in enumerate(groups):
         places[group].append(number)
     return places
 
 
-def _check_filled(parts: dict[str, list[Pair]], pairs: int) -> None:
+def _check_filled(parts: dict[str, list[Group]], groups: int) -> None:
     for name, part in parts.items():
         if not part:
-            problem = f"too few pairs: {pairs} leave split {name!r} empty"
+            problem = f"too few pairs or texts: {groups} leave split {name!r} empty"
             raise DataError(problem, "give more rows or larger shares")
 
 
-def _select(rows: Dataset, places: dict[Pair, list[int]], pairs: list[Pair]) -> Dataset:
-    return rows.select(sorted(number for pair in pairs for number in places[pair]))
+def _select(rows: Dataset, places: dict[Group, list[int]], groups: list[Group]) -> Dataset:
+    return rows.select(sorted(number for group in groups for number in places[group]))

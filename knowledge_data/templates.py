@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from string import Formatter
 
 from knowledge_data.errors import DataError
-from knowledge_data.rows import RelationRow, Span
+from knowledge_data.row import Span
+from knowledge_data.rows import RelationRow
 
 
 @dataclass(frozen=True)

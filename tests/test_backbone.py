@@ -296,9 +296,11 @@ def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):
     folder = save_tiny_backbone("gpt2", tmp_path)
     tokenizer = tiny_tokenizer()
     tokenizer.pad_token = None
+    tokenizer.truncation_side = "left"
     tokenizer.save_pretrained(folder)
     backbone = load_backbone(folder)
     assert backbone.tokenizer.pad_token == "</s>"
+    assert backbone.tokenizer.truncation_side == "right"
     assert_same(tiny_batch(backbone)["attention_mask"], tiny_batch(tiny_backbone("gpt2"))["attention_mask"], "mask")
 
 

@@ -12,7 +12,7 @@ from kadapter.testing.comparing import assert_close, assert_same, assert_same_te
 
 NAMES = ["factual", "linguistic", "medical", "legal", "local"]
 WIDTH = 8
-every_composition = pytest.mark.parametrize("name", ["concat", "sum"])
+every_composition = pytest.mark.parametrize("name", ["concat", "sum", "gate", "attention"])
 
 
 def composed(name, plugged, seed=None):
@@ -84,11 +84,48 @@ def test_sum_adds_every_feature_to_the_last_state(hidden, features):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("plugged", [1, 2])
-def test_concat_starts_as_the_mean_of_the_last_state_and_the_features(hidden, features, plugged):
+@pytest.mark.parametrize("plugged", range(1, 6))
+def test_concat_starts_as_the_mean_of_the_last_state_and_the_features_or_a_multiple(hidden, features, plugged):
     names = NAMES[:plugged]
     mean = hidden / 2 + sum(features[name] for name in names) / (2 * plugged)
-    assert_close(composed("concat", names)(hidden, some(features, names)), mean, "the start")
+    start = mean * max(1, plugged / 2)
+    assert_close(composed("concat", names)(hidden, some(features, names)), start, "the start")
+
+
+@torch.no_grad()
+def test_gate_weighs_the_features_of_every_token(hidden, features):
+    composition = composed("gate", NAMES, seed=0)
+    expected = hidden.clone()
+    for name in NAMES:
+        gate = composition.gates[name]
+        weight = torch.cat([hidden, features[name]], -1) @ gate.weight[0] + gate.bias
+        expected += weight.sigmoid()[..., None] * features[name]
+    assert_close(composition(hidden, features), expected, "five adapters")
+
+
+@torch.no_grad()
+def test_attention_asks_with_the_last_state_and_weighs_all_that_answer(hidden, features):
+    composition = composed("attention", NAMES, seed=0)
+    asked = composition.query(hidden)
+    answers = [(composition.own_key(hidden), hidden)]
+    answers += [(composition.keys[name](features[name]), features[name]) for name in NAMES]
+    scores = torch.stack([(asked * key).sum(-1) / 8 for key, _ in answers], -1).softmax(-1)
+    expected = sum(scores[..., [i]] * value for i, (_, value) in enumerate(answers))
+    assert_close(composition(hidden, features), expected, "five adapters")
+    assert scores.std() > 0
+
+
+@torch.no_grad()
+def test_at_the_start_gate_halves_the_features_and_attention_takes_the_mean(hidden, features):
+    halved = hidden + sum(features.values()) / 2
+    assert_close(composed("gate", NAMES)(hidden, features), halved, "gate")
+    mean = torch.stack([hidden, *features.values()]).mean(0)
+    assert_close(composed("attention", NAMES)(hidden, features), mean, "attention")
+
+
+def test_an_attention_without_width_is_an_error():
+    with pytest.raises(ConfigError, match="composition 'attention': width is 0; it must be 1 or more"):
+        build_composition({"name": "attention", "width": 0}, WIDTH)
 
 
 @every_composition
@@ -113,8 +150,9 @@ def test_the_order_of_plugging_does_not_matter_bit_for_bit(name, hidden, feature
         assert_same(given, expected(hidden, some(features, names)), f"{order}")
 
 
-def test_plugging_again_keeps_what_was_learned():
-    composition = composed("concat", NAMES[:2], seed=0)
+@pytest.mark.parametrize("name", ["concat", "gate", "attention"])
+def test_plugging_again_keeps_what_was_learned(name):
+    composition = composed(name, NAMES[:2], seed=0)
     learned = {key: tensor.clone() for key, tensor in composition.state_dict().items()}
     composition.plug("factual")
     assert_same_tensors(composition.state_dict(), learned, "plugged again")
@@ -161,7 +199,7 @@ def test_a_saved_model_composes_bit_for_bit_as_before(name, minilm, tmp_path):
 
 
 def test_an_unknown_composition_says_which_there_are():
-    with pytest.raises(UnknownNameError, match="composition 'concta'; there is concat, sum; did you mean 'concat'"):
+    with pytest.raises(UnknownNameError, match="there is attention, concat, gate, sum; did you mean 'concat'"):
         build_composition({"name": "concta"}, WIDTH)
 
 

@@ -11,7 +11,11 @@ from datasets import Dataset, DatasetDict
 from torch import nn
 
 from kadapter import Adapter, KnowledgeModel, Registry, hookimpl
-from kadapter.builtin.relation_classification import MarkerHead, RelationClassification, RelationClassificationConfig
+from kadapter.builtin.tasks.markers import MarkerHead
+from kadapter.builtin.tasks.relation_classification import (
+    RelationClassification,
+    RelationClassificationConfig,
+)
 from kadapter.testing import FAMILIES, AdapterContract, TaskContract, fill_randomly, tiny_backbone, tiny_batch
 
 
@@ -252,7 +256,7 @@ class PeeksAtLabels(GoodTask):
             def forward(self, hidden, batch):
                 return super().forward(hidden, batch) + batch.get("labels", torch.zeros(1))[:, None]
 
-        return Peeking(width, len(self.config.labels), 0.0)
+        return Peeking(width, 2, len(self.config.labels), 0.0)
 
 
 class InfiniteLoss(GoodTask):
@@ -268,8 +272,8 @@ class UnusedLayer(GoodTask):
 
 
 class Percent(GoodTask):
-    def metrics(self, logits, labels):
-        return {name: 100 * value for name, value in super().metrics(logits, labels).items()}
+    def metrics(self, predictions, labels, examples):
+        return {name: 100 * value for name, value in super().metrics(predictions, labels, examples).items()}
 
 
 class OtherMetric(GoodTask):
@@ -277,7 +281,7 @@ class OtherMetric(GoodTask):
 
 
 class AlwaysHalf(GoodTask):
-    def metrics(self, logits, labels):
+    def metrics(self, predictions, labels, examples):
         return {"accuracy": 0.5}
 
 
@@ -288,11 +292,11 @@ def task_case(kind, side="right"):
     backbone, splits = tiny_backbone("roberta"), contract.rows()
     plain = kind(kind.Config())
     task = kind(plain.fit(plain.config, splits))
-    examples = list(task.encode(splits["train"], backbone.tokenizer).examples)
+    encoded = task.encode(splits["train"], backbone.tokenizer).examples
     model = KnowledgeModel(backbone, task=task).eval()
     fill_randomly(model.head, seed=1)
-    given = {"splits": splits, "task": task, "examples": examples, "model": model, "backbone": backbone, "side": side}
-    return contract, given
+    given = {"splits": splits, "task": task, "encoded": encoded, "examples": list(encoded)}
+    return contract, {**given, "model": model, "backbone": backbone, "side": side}
 
 
 @pytest.mark.parametrize("test", rules_of(TaskContract))

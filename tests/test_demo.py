@@ -27,7 +27,7 @@ def test_it_measures_the_adapter_beside_its_controls_on_both_splits(demo):
     for row, label in ROWS.items():
         assert label in said
         for split in SPLITS:
-            value = report["rows"][row][split]["accuracy"]["mean"]
+            value = report["rows"][row]["scores"][split]["accuracy"]["mean"]
             assert f"{100 * value:.1f}" in said
 
 

@@ -24,13 +24,13 @@ CODE = CORE + KNOWLEDGE_DATA + PLUGINS
 # A module imports from its own layer and those above it in this table.
 LAYERS = [
     {"__version__", "errors"},
-    {"card", "config", "files", "hookspecs", "progress"},
+    {"card", "config", "files", "hookspecs", "memory", "progress"},
     {"plugins"},
     {"registry"},
     {"adapter", "composition", "task", "knowledge"},
     {"backbone", "recorder", "storage", "features"},
     {"model"},
-    {"data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training"},
+    {"composing", "data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training"},
     {"comparison", "demo"},
     {"__main__", "cli", "testing", "wheel"},
 ]

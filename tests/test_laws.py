@@ -1,4 +1,4 @@
-"""The laws of an adapter, for the k-adapter in its forms and for the scalar mix, on tiny backbones and a real one."""
+"""The laws of an adapter, for the k-adapter in its forms and for the scalar mix, and of adapters that are composed."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from kadapter import KnowledgeModel, build_adapter, load_backbone, save_adapter
+from kadapter.composition import build_composition
 from kadapter.testing import AdapterContract, fill_randomly, save_tiny_backbone, tiny_batch
 from kadapter.testing.comparing import assert_close, assert_same, features_of
 
@@ -56,14 +57,29 @@ KINDS = [
 ]
 
 
-@pytest.fixture
-def five(minilm):
-    """Five adapters of different kinds for MiniLM, filled at random."""
-    adapters = {f"adapter-{number}": build_adapter(options, minilm.info) for number, options in enumerate(KINDS)}
+SMALL_KINDS = [
+    {"type": "k-adapter"},
+    {"type": "k-adapter", "reads": [1, 4], "transformer_layers": 1},
+    {"type": "k-adapter", "preset": "paper", "width": 16, "heads": 4, "intermediate": 24},
+    {"type": "k-adapter", "init": "random", "accumulation": "gated", "transformer_layers": 1},
+    {"type": "scalar-mix"},
+]
+"""The same for a tiny backbone."""
+
+
+def adapters_of(kinds, backbone):
+    """An adapter of each kind for a backbone, filled at random."""
+    adapters = {f"adapter-{number}": build_adapter(options, backbone.info) for number, options in enumerate(kinds)}
     for number, adapter in enumerate(adapters.values()):
         fill_randomly(adapter, seed=number)
         adapter.eval()
     return adapters
+
+
+@pytest.fixture
+def five(minilm):
+    """Five adapters of different kinds for MiniLM."""
+    return adapters_of(KINDS, minilm)
 
 
 @torch.no_grad()
@@ -79,31 +95,68 @@ def test_adapters_side_by_side_give_the_features_that_each_gives_alone(minilm, f
         assert_same(together, features_of(five[name], minilm, batch), name)
 
 
-@torch.no_grad()
-def test_five_adapters_leave_the_backbone_as_it_is(minilm, five):
-    batch, model = tiny_batch(minilm), KnowledgeModel(minilm).eval()
-    bare = minilm.model(**batch).last_hidden_state
-    for name, adapter in five.items():
+COMPOSITIONS = ("concat", "sum", "gate", "attention")
+every_composition = pytest.mark.parametrize("composition", COMPOSITIONS)
+two_and_five = pytest.mark.parametrize("plugged", [2, 5])
+
+
+def composed(backbone, adapters, composition):
+    """A model in which these are plugged; its composition is filled at random, as if it had been trained."""
+    model = KnowledgeModel(backbone, build_composition({"name": composition}, backbone.info.width)).eval()
+    for name, adapter in adapters.items():
         model.plug(name, adapter)
+    fill_randomly(model.composition, seed=9)
+    return model
+
+
+def first(adapters, number):
+    return dict(list(adapters.items())[:number])
+
+
+@torch.no_grad()
+@two_and_five
+@every_composition
+def test_unplugging_them_gives_the_backbone_back_bit_for_bit(minilm, five, plugged, composition):
+    batch, adapters = tiny_batch(minilm), first(five, plugged)
+    bare = minilm.model(**batch).last_hidden_state
+    model = composed(minilm, adapters, composition)
     output = model(**batch)
-    assert_same(output.backbone_hidden_state, bare, "five are plugged")
+    assert_same(output.backbone_hidden_state, bare, f"{plugged} are plugged")
     assert not torch.equal(output.last_hidden_state, bare)
-    for name in five:
+    with model.unplugged():
+        assert_same(model(**batch).last_hidden_state, bare, "all are unplugged for a while")
+    assert_same(model(**batch).last_hidden_state, output.last_hidden_state, "all are plugged again")
+    for name in adapters:
         model.unplug(name)
     assert_same(model(**batch).last_hidden_state, bare, "all are unplugged")
 
 
 @torch.no_grad()
-def test_padding_moves_no_composed_state(minilm, five):
-    model = KnowledgeModel(minilm).eval()
-    for name, adapter in five.items():
-        model.plug(name, adapter)
+@two_and_five
+@every_composition
+def test_padding_moves_no_composed_state(minilm, five, plugged, composition):
+    model = composed(minilm, first(five, plugged), composition)
     sentence = "Bread is baked in the old town."
     alone = model(**tiny_batch(minilm, [sentence])).last_hidden_state[0]
     for side in ("right", "left"):
         batch = tiny_batch(minilm, [sentence, "A much longer sentence about nothing at all goes here, and on."], side)
         together = model(**batch).last_hidden_state[0][batch["attention_mask"][0].bool()]
         assert_close(together, alone, f"padded on the {side}")
+
+
+@torch.no_grad()
+@two_and_five
+@every_composition
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_causal_backbone_stays_causal_through_the_composition(tiny, family, plugged, composition):
+    backbone = tiny(family)
+    model = composed(backbone, first(adapters_of(SMALL_KINDS, backbone), plugged), composition)
+    tokens = tiny_batch(backbone, ["the old town feeds a river"])["input_ids"]
+    later = tokens.clone()
+    later[:, 4:] = later[:, 4:].flip(1)
+    before, after = (model(input_ids=ids).last_hidden_state[0] for ids in (tokens, later))
+    assert_close(after[:4], before[:4], "later tokens were changed")
+    assert not torch.allclose(after[4:], before[4:], atol=1e-3)
 
 
 IN_A_NEW_PROCESS = """

@@ -219,7 +219,7 @@ def test_with_a_task_a_pass_gives_logits_and_with_labels_a_loss(backbone):
 
 
 def test_what_is_frozen_stays_in_evaluation_mode(backbone):
-    model = KnowledgeModel(backbone, task=build_task(TASK))
+    model = KnowledgeModel(backbone, build_composition({"name": "concat"}, 32), build_task(TASK))
     frozen, trained = model.plug("frozen", RANDOM).requires_grad_(False), model.plug("trained", RANDOM)
     model.train()
     assert (trained.training, model.head.training, model.composition.training) == (True, True, True)

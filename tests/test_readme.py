@@ -12,7 +12,7 @@ import pytest
 from knowledge_data import sample_path
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "plugins" / "kadapter-factual" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
 # The continuous integration runs these two, in a fresh environment each time.
 INSTALLING = {"pip install -r requirements/demo.txt && kadapter demo", "pip install -r requirements/dev.txt && pytest"}
 
@@ -32,10 +32,24 @@ def run(command: str, folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+DATA = {
+    "val_wiki.json": "fewrel",
+    "UD_English-EWT/en_ewt-ud-train.conllu": "conllu",
+    "UD_English-EWT/en_ewt-ud-dev.conllu": "conllu",
+    **{f"crossner/politics/{split}.txt": "tagged" for split in ("train", "dev", "test")},
+}
+"""What the pages call a published file -> our sample in its format."""
+
+
 @pytest.fixture
 def folder(tmp_path, minilm):
-    shutil.copy(sample_path("fewrel"), tmp_path / "val_wiki.json")
+    """Where the commands run: samples under the names of the published files, and the recipes that pages show."""
+    for name, reader in DATA.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample_path(reader), tmp_path / name)
     subprocess.run(["gzip", tmp_path / "val_wiki.json"], check=True)
+    for recipe in (recipe for page in PAGES for recipe in blocks(page, "yaml")):
+        (tmp_path / re.match(r"# (\S+)\n", recipe)[1]).write_text(recipe)
     return tmp_path
 
 

@@ -103,7 +103,8 @@ def test_a_recipe_is_plain_data_whatever_it_was_made_of(tmp_path):
         "source": {"name": "fewrel", "path": "data/facts.json"},
         "task": {"name": "relation-classification", "labels": ["P17", "P36"]},
         "adapter": {"type": "fusion", "members": [{"type": "k-adapter", "reads": [1]}]},
-        "composition": {"name": "concat"},
+        "adapters": {},
+        "composition": None,
         "training": {**vars(Training()), "report_to": []},
     }
     made.save(tmp_path / "recipe.yaml")
@@ -142,7 +143,7 @@ def test_whatever_a_recipe_says_comes_back_from_its_file(folder, name, options, 
 def test_entries_that_are_left_out_have_their_defaults(written):
     text = "{name: a, backbone: b, source: {name: s}, task: {name: t}, adapter: null, training: }"
     loaded = Recipe.load(written(text))
-    assert (loaded.adapter, loaded.composition, loaded.training) == (None, {"name": "concat"}, Training())
+    assert (loaded.adapter, loaded.composition, loaded.training) == (None, None, Training())
 
 
 def test_a_learning_rate_may_be_written_without_a_point(written):
@@ -195,7 +196,9 @@ def test_source_and_task_must_have_a_name(part, entry):
         ("source", "fewrel", "mapping"),
         ("task", ["relation-classification"], "mapping"),
         ("adapter", "k-adapter", "mapping or null"),
-        ("composition", None, "mapping"),
+        ("composition", "sum", "mapping or null"),
+        ("adapters", ["runs/factual"], "mapping"),
+        ("adapter", "runs/factual", "mapping or null"),
     ],
 )
 def test_an_entry_of_another_type_is_refused(entry, value, must_be):
@@ -237,6 +240,9 @@ def test_a_training_that_makes_no_sense_is_refused(option, value, must_be):
         ("adapter", None),
         ("source.seed", 5),
         ("composition", {"name": "sum"}),
+        ("composition.name", "sum"),
+        ("adapters.local", "runs/local"),
+        ("training.trains", ("head", "backbone")),
     ],
 )
 def test_a_dotted_option_is_replaced_and_nothing_else(option, value):
@@ -272,7 +278,12 @@ def test_options_are_replaced_in_the_order_given():
         ({"training.epochs": "many"}, "recipe: training: option 'epochs' is 'many'; it must be int"),
         ({"name.x": 3}, "recipe has no option 'name.x': name is not a mapping of options"),
         ({"training.epochs.x.y": 3}, "recipe has no option 'training.epochs.x.y': training.epochs.x is not a mapping"),
-        ({"adapter": None, "adapter.reads": [2]}, "recipe has no option 'adapter.reads': adapter is not a mapping"),
+        ({"training.trains": []}, "training: trains is (); it must be one or more of head, composition, adapters,"),
+        ({"training.trains": ["legs"]}, "recipe: training: option 'trains' is ['legs']; it must be list of 'head' or"),
+        (
+            {"adapters": {"facts": "runs/f"}},
+            "recipe: the new adapter and one of adapters are both called 'facts'; rename one",
+        ),
         ({"": 3}, "recipe has no option ''; it has "),
         ({"training.": 3}, "recipe: training has no option ''; it has "),
         ({".": 3}, "recipe has no option ''; it has "),

@@ -410,7 +410,7 @@ def test_hook_register_tasks():
     task = kind(kind.Config())
     logits = task.head(16)(torch.randn(3, 5, 16), {}).detach()
     assert task.loss(logits, {"labels": logits + 1}).item() == pytest.approx(1)
-    assert task.metrics(logits.numpy(), logits.numpy() + 0.25) == pytest.approx({"closeness": 0.75})
+    assert task.metrics(logits.numpy(), logits.numpy() + 0.25, None) == pytest.approx({"closeness": 0.75})
 
 
 def test_hook_register_knowledge_sources(tmp_path):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from kadapter import Adapter, BackboneAlias, Composition, KnowledgeSource, Task, hookimpl
 from kadapter.builtin.backbones import BACKBONES
-from kadapter.builtin.compositions import Concat, Sum
+from kadapter.builtin.compositions import Attention, Concat, Gate, Sum
 from kadapter.builtin.k_adapter import KAdapter
-from kadapter.builtin.relation_classification import RelationClassification
 from kadapter.builtin.scalar_mix import ScalarMix
 from kadapter.builtin.sources import SOURCES
+from kadapter.builtin.tasks import TASKS
 
 
 @hookimpl
@@ -19,14 +19,14 @@ def register_adapter_types() -> list[type[Adapter]]:
 
 @hookimpl
 def register_compositions() -> list[type[Composition]]:
-    """Give concat and sum."""
-    return [Concat, Sum]
+    """Give concat, sum, gate and attention."""
+    return [Concat, Sum, Gate, Attention]
 
 
 @hookimpl
 def register_tasks() -> list[type[Task]]:
-    """Give relation classification."""
-    return [RelationClassification]
+    """Give the tasks: those that knowledge is pretrained with, and those that it is used for."""
+    return TASKS
 
 
 @hookimpl

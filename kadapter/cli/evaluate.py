@@ -39,14 +39,14 @@ def _score(run: Path, splits: list[str], data: str | None) -> dict[str, Any]:
     from kadapter.comparison import summary
     from kadapter.evaluation import evaluate
 
-    return {"rows": {"adapter": summary([evaluate(run, splits, data)])}}
+    return {"rows": {"adapter": {"scores": summary([evaluate(run, splits, data)])}}}
 
 
 def _compare(run: Path, splits: list[str], seeds: int, output: Path | None, data: str | None) -> dict[str, Any]:
-    from kadapter.comparison import compare
+    from kadapter.comparison import compare, subject_of
     from kadapter.evaluation import recipe_of
 
     recipe = recipe_of(run, data)
     first = recipe.training.seed
     chosen = range(first, first + seeds)
-    return compare(recipe, output or run / "controls", chosen, splits=splits, done={("adapter", first): run})
+    return compare(recipe, output or run / "controls", chosen, splits=splits, done={(subject_of(recipe), first): run})

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kadapter.config import read_yaml
@@ -23,20 +23,39 @@ Set = Annotated[
 ]
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+def parse_assignments(assignments: Iterable[str], flag: str = "--set") -> dict[str, Any]:
     """Turn `option=value` into a mapping; values are read as YAML, so `[2, 4]` is a list and `null` nothing.
 
     Raises:
         ConfigError: there is no `=`, or the value is not YAML.
     """
-    return dict(_assignment(text) for text in assignments)
+    return dict(_assignment(text, flag) for text in assignments)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def _assignment(text: str, flag: str) -> tuple[str, Any]:
     option, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--set {text}: write it as option=value, for instance training.epochs=5")
-    return option.strip(), read_yaml(value, f"--set {text}: the value")
+        example = {"--rate": "full=1e-4"}.get(flag, "training.epochs=5")
+        raise ConfigError(f"{flag} {text}: write it as option=value, for instance {example}")
+    return option.strip(), read_yaml(value, f"{flag} {text}: the value")
+
+
+def named_adapters(adapters: Iterable[str]) -> dict[str, str]:
+    """Turn `FOLDER`, `NAME=FOLDER` and names of installed knowledge into name -> folder or name.
+
+    Raises:
+        StorageError: a folder holds no adapter, which would say its name.
+        ConfigError: two have the same name.
+    """
+    from kadapter.model import own_name
+
+    named: dict[str, str] = {}
+    for given, place in (text.partition("=")[::2] for text in adapters):
+        name = given if place else own_name(given)
+        if name in named:
+            raise ConfigError(f"two adapters are called '{name}'; give one a name of its own: NAME={place or given}")
+        named[name] = place or given
+    return named
 
 
 def print_json(value: Any) -> None:
@@ -46,7 +65,9 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output."""
-    _print(Table(*columns, title=Text(title), title_justify="left"), rows)
+    # Folded where the terminal is narrow: half a figure would mislead.
+    heads = (Column(column, overflow="fold") for column in columns)
+    _print(Table(*heads, title=Text(title), title_justify="left"), rows)
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from kadapter.testing.backbones import fill_randomly, tiny_backbone
 from kadapter.testing.comparing import assert_close, assert_same
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
 
 
 class TaskContract:
@@ -46,6 +46,10 @@ class TaskContract:
         """
         return np.eye(logits.shape[-1])[np.clip(labels, 0, None)]
 
+    def part(self, sizes: Sequence[int], side: str) -> tuple[slice, ...]:
+        """Say where the logits of a shorter example, of these sizes, stand among those padded on a `side`."""
+        return tuple(slice(-size, None) if side == "left" else slice(size) for size in sizes)
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run every test that needs a backbone once for each family."""
         if "backbone" in metafunc.fixturenames:
@@ -68,9 +72,14 @@ class TaskContract:
         return type(plain)(plain.fit(plain.config, splits))
 
     @pytest.fixture
-    def examples(self, task: Task, splits: DatasetDict, backbone: Backbone) -> list[dict[str, Any]]:
+    def encoded(self, task: Task, splits: DatasetDict, backbone: Backbone) -> Dataset:
         """Give the examples of the training split."""
-        return list(task.encode(splits["train"], backbone.tokenizer).examples)
+        return task.encode(splits["train"], backbone.tokenizer).examples
+
+    @pytest.fixture
+    def examples(self, encoded: Dataset) -> list[dict[str, Any]]:
+        """Give the examples of the training split as a list."""
+        return list(encoded)
 
     @pytest.fixture
     def model(self, task: Task, backbone: Backbone) -> KnowledgeModel:
@@ -114,8 +123,8 @@ class TaskContract:
     ) -> None:
         """`input_ids` and `attention_mask` are (B, T), the mask is 1 at tokens; `labels` has a row each."""
         batch = task.collate(examples, backbone.tokenizer)
-        lengths = [len(example["input_ids"]) for example in examples]
-        assert batch["input_ids"].shape == batch["attention_mask"].shape == (len(examples), max(lengths))
+        lengths = [len(tokens) for example in examples for tokens in _parts(example["input_ids"])]
+        assert batch["input_ids"].shape == batch["attention_mask"].shape == (len(lengths), max(lengths))
         assert batch["attention_mask"].sum(1).tolist() == lengths
         assert len(batch["labels"]) == len(examples)
 
@@ -128,7 +137,7 @@ class TaskContract:
         alone = [_logits(model, task.collate([example], model.backbone.tokenizer)) for example in examples]
         together = _logits(model, task.collate(examples, model.backbone.tokenizer))
         for number, logits in enumerate(alone):
-            own = together[number][_part(logits.shape[1:], side)]
+            own = together[number][self.part(logits.shape[1:], side)]
             assert_close(own, logits[0], f"example {number} in a batch, padded on the {side}")
 
     def test_the_head_reads_only_the_fields_that_it_names(
@@ -136,7 +145,8 @@ class TaskContract:
     ) -> None:
         """Beside the hidden states, `fields` are all that it needs of a batch: logits can be had without labels."""
         batch = task.collate(examples, model.backbone.tokenizer)
-        narrow = {name: batch[name] for name in {"input_ids", "attention_mask", *task.fields}}
+        inputs = {"input_ids", "attention_mask", *({"token_type_ids"} & batch.keys())}
+        narrow = {name: batch[name] for name in inputs | task.fields}
         assert_same(_logits(model, narrow), _logits(model, batch), "a batch with nothing but `fields`")
 
     def test_the_loss_is_finite_and_reaches_the_head(
@@ -152,13 +162,17 @@ class TaskContract:
         assert not missed, f"no gradient reaches {missed}"
 
     def test_metrics_are_fractions_and_perfect_logits_are_perfect(
-        self, task: Task, model: KnowledgeModel, examples: list[dict[str, Any]]
+        self, task: Task, model: KnowledgeModel, encoded: Dataset
     ) -> None:
         """Every metric lies in 0 to 1; the task's own is 1 for the best logits there are."""
-        batch = task.collate(examples, model.backbone.tokenizer)
-        logits, labels = _logits(model, batch).numpy(), batch["labels"].numpy()
-        perfect = task.metrics(self.perfect_logits(logits, labels), labels)
-        for metrics in (task.metrics(logits, labels), task.metrics(-logits, labels), perfect):
+        batch = task.collate(list(encoded), model.backbone.tokenizer)
+        logits, labels = _logits(model, batch), batch["labels"].numpy()
+        best = torch.as_tensor(self.perfect_logits(logits.numpy(), labels))
+        scores = [
+            task.metrics(task.predictions(given, batch).numpy(), labels, encoded) for given in (logits, -logits, best)
+        ]
+        perfect = scores[-1]
+        for metrics in scores:
             assert task.metric in metrics, f"metric '{task.metric}' is not among {sorted(metrics)}"
             assert all(0 <= value <= 1 for value in metrics.values()), f"not fractions: {metrics}"
         assert perfect[task.metric] == pytest.approx(1)
@@ -169,6 +183,6 @@ def _logits(model: KnowledgeModel, batch: Mapping[str, Tensor]) -> Tensor:
         return model(**batch).logits
 
 
-def _part(sizes: Sequence[int], side: str) -> tuple[slice, ...]:
-    """Say where the logits of a shorter example stand among padded ones."""
-    return tuple(slice(-size, None) if side == "left" else slice(size) for size in sizes)
+def _parts(tokens: Sequence[Any]) -> Sequence[Sequence[int]]:
+    """Give the token lists of an example, mostly one."""
+    return tokens if isinstance(tokens[0], list) else [tokens]

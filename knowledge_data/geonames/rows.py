@@ -51,7 +51,7 @@ def geonames_rows(seed: int = 0, negatives: float = 1.0, min_population: int = 1
     if not truths:
         raise DataError(f"min_population={min_population} leaves no country", "give a smaller number")
     statements = [*truths, *false_statements(graph, truths, seed, negatives)]
-    reading = gather(row for statement in statements for row in _phrasings(graph, statement))
+    reading = gather(RelationRow, (row for statement in statements for row in _phrasings(graph, statement)))
     return Reading(reading.rows, reading.report + ReadReport(skipped=graph.graph["skipped"]))
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from knowledge_data.files import read_records
 from knowledge_data.reading import Reading, gather
 from knowledge_data.records import Record
-from knowledge_data.rows import RelationRow, Span, join_tokens
+from knowledge_data.row import Span
+from knowledge_data.rows import RelationRow, join_tokens
 
 
 def read_marked_tokens(path: str | Path, id_fields: tuple[str, str] = ("", "")) -> Reading:
@@ -18,7 +19,7 @@ def read_marked_tokens(path: str | Path, id_fields: tuple[str, str] = ("", "")) 
     Raises:
         DataError: a record is not so; names file, record and field.
     """
-    return gather(_row(record, id_fields) for record in read_records(path))
+    return gather(RelationRow, (_row(record, id_fields) for record in read_records(path)))
 
 
 def _row(record: Record, id_fields: tuple[str, str]) -> RelationRow:

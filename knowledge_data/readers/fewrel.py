@@ -9,7 +9,8 @@ from knowledge_data.errors import DataError
 from knowledge_data.files import read_json
 from knowledge_data.reading import Reading, gather
 from knowledge_data.records import Record
-from knowledge_data.rows import RelationRow, Span, join_tokens
+from knowledge_data.row import Span
+from knowledge_data.rows import RelationRow, join_tokens
 
 
 def read_fewrel(path: str | Path) -> Reading:
@@ -18,7 +19,7 @@ def read_fewrel(path: str | Path) -> Reading:
     Raises:
         DataError: a record is malformed; names file, relation, record and field.
     """
-    return gather(_row(relation, record) for relation, record in _records(path))
+    return gather(RelationRow, (_row(relation, record) for relation, record in _records(path)))
 
 
 def _records(path: str | Path) -> Iterator[tuple[str, Record]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from knowledge_data.files import read_table
 from knowledge_data.reading import Reading, Skip, gather
 from knowledge_data.records import Record
-from knowledge_data.rows import RelationRow, Span
+from knowledge_data.row import Span
+from knowledge_data.rows import RelationRow
 
 NO_FACT = "passage without a fact: nothing is marked"
 NO_PASSAGE = "passage of the fact is missing"
@@ -26,7 +27,7 @@ def read_knowledgenet(folder: str | Path) -> Reading:
     names = "passages.tsv", "facts.tsv", "no_fact.tsv"
     passages, facts, empty = (read_table(Path(folder, name)) for name in names)
     texts = {record.get("passage_id", str): record.get("text", str) for record in passages}
-    return gather(chain((_outcome(fact, texts) for fact in facts), (Skip(NO_FACT) for _ in empty)))
+    return gather(RelationRow, chain((_outcome(fact, texts) for fact in facts), (Skip(NO_FACT) for _ in empty)))
 
 
 def _outcome(fact: Record, texts: dict[str, str]) -> RelationRow | Skip:
@@ -38,11 +39,5 @@ def _outcome(fact: Record, texts: dict[str, str]) -> RelationRow | Skip:
 
 
 def _span(fact: Record, role: str) -> Span:
-    return _offset(fact, f"{role}_start"), _offset(fact, f"{role}_end")
-
-
-def _offset(fact: Record, field: str) -> int:
-    cell = fact.get(field, str)
-    if cell.isascii() and cell.isdigit():
-        return int(cell)
-    raise fact.error(field, f"is {cell!r} but must be a whole number", "count characters from 0")
+    start, end = (fact.number(f"{role}_{side}", "count characters from 0") for side in ("start", "end"))
+    return start, end

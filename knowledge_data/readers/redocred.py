@@ -38,7 +38,7 @@ def read_redocred(path: str | Path, negatives: float = 0.0, seed: int = 0) -> Re
     documents = [_document(record) for record in read_records(path)]
     related = [_row(document, fact) for document in documents for fact in document.facts]
     usable = sum(isinstance(outcome, RelationRow) and not outcome.overlaps for outcome in related)
-    return gather(chain(related, _draw_unrelated(documents, round(negatives * usable), seed)))
+    return gather(RelationRow, chain(related, _draw_unrelated(documents, round(negatives * usable), seed)))
 
 
 class _Mention(NamedTuple):

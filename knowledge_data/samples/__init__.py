@@ -7,20 +7,31 @@ from pathlib import Path
 from knowledge_data.errors import DataError
 
 _FILES = {
+    "codah": "codah.tsv",
+    "conllu": "sentences.conllu",
+    "cosmosqa": "cosmosqa.csv",
     "fewrel": "fewrel.json",
     "knowledgenet": "knowledgenet",
+    "piqa": "piqa.jsonl",
     "redocred": "redocred.json",
     "semeval": "semeval.txt",
+    "sick": "sick.txt",
+    "squad": "squad.json",
     "tacred": "tacred.json",
+    "tagged": "tagged.txt",
     "trex": "trex.jsonl",
+    "typing": "tagged.txt",
 }
 
 
 def sample_path(reader: str) -> Path:
-    """Where the sample for a reader of `READERS` lies: a file, or for `knowledgenet` a folder.
+    """Where the sample for a reader lies: a file, or for `knowledgenet` a folder.
+
+    Args:
+        reader: a name of `READERS` or `DOWNSTREAM_READERS`, or `conllu`.
 
     Raises:
-        DataError: there is no reader of that name.
+        DataError: there is no sample of that name.
     """
     if reader not in _FILES:
         raise DataError(f"there is no sample for {reader!r}", f"choose one of: {', '.join(_FILES)}")

@@ -16,6 +16,8 @@ def source(tmp_path):
         if not sample_path(reader).is_dir():
             path = target.with_name(target.name + suffix)
             path.write_bytes(content)
+            for beside in sample_path(reader).parent.glob(f"{target.stem}-*"):
+                shutil.copy(beside, tmp_path)
             return path
         shutil.copytree(sample_path(reader), target)
         (target / "facts.tsv").unlink()
@@ -31,7 +33,7 @@ def edited(source):
 
     def write(reader, edit):
         text = sample_path(reader).read_text()
-        lines = reader == "trex"
+        lines = reader in ("trex", "piqa")
         value = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
         edit(value)
         changed = "\n".join(map(json.dumps, value)) if lines else json.dumps(value)

@@ -3,11 +3,21 @@ import shutil
 
 import pytest
 
-from knowledge_data import READERS, DataError, read_knowledgenet, read_redocred, sample_path
+from knowledge_data import (
+    DOWNSTREAM_READERS,
+    READERS,
+    DataError,
+    read_conllu,
+    read_knowledgenet,
+    read_redocred,
+    sample_path,
+)
 
-JSON_READERS = ["fewrel", "redocred", "tacred", "trex"]
+EVERY_READER = {**READERS, **DOWNSTREAM_READERS, "conllu": read_conllu}
 
-every_reader = pytest.mark.parametrize("reader", READERS)
+JSON_READERS = ["fewrel", "piqa", "redocred", "squad", "tacred", "trex"]
+
+every_reader = pytest.mark.parametrize("reader", EVERY_READER)
 
 
 def put(*path_and_value):
@@ -44,7 +54,7 @@ def span(number, role, start, end):
 
 def message_of(reader, path):
     with pytest.raises(DataError) as caught:
-        READERS[reader](path)
+        EVERY_READER[reader](path)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -78,7 +88,7 @@ def test_not_utf8(reader, source):
     assert "is not UTF-8 text: byte 0xe7 at offset 4; save it as UTF-8" in message
 
 
-@pytest.mark.parametrize("reader", [*JSON_READERS, "semeval"])
+@pytest.mark.parametrize("reader", [*JSON_READERS, *DOWNSTREAM_READERS, "conllu", "semeval"])
 def test_a_folder_where_a_file_was_expected(reader, tmp_path):
     assert "is a folder; give the file inside it" in message_of(reader, tmp_path)
 
@@ -95,12 +105,18 @@ def test_malformed_json_line_names_the_line(source):
     assert "trex.jsonl:4: is not JSON" in message
 
 
-@pytest.mark.parametrize(("reader", "content"), [("trex", b"[]"), ("redocred", b"[ ]"), ("fewrel", b'{"P36": []}')])
+@pytest.mark.parametrize(
+    ("reader", "content"),
+    [("trex", b"[]"), ("redocred", b"[ ]"), ("fewrel", b'{"P36": []}'), ("squad", b'{"data": []}')],
+)
 def test_no_record(reader, content, source):
     assert "holds no record" in message_of(reader, source(reader, content))
 
 
-@pytest.mark.parametrize(("reader", "content"), [("trex", b"[7]"), ("tacred", b"[[]]"), ("fewrel", b"[]")])
+@pytest.mark.parametrize(
+    ("reader", "content"),
+    [("trex", b"[7]"), ("tacred", b"[[]]"), ("fewrel", b"[]"), ("piqa", b"[3]"), ("squad", b"[]")],
+)
 def test_not_an_object(reader, content, source):
     assert "must hold an object with named fields" in message_of(reader, source(reader, content))
 
@@ -241,10 +257,15 @@ def test_semeval(old, new, words, source):
             "facts",
             "\tSPOUSE\t",
             "\t",
-            "facts.tsv:2: has 8 cells but the header has 9; separate the cells by tabs",
+            "facts.tsv:2: has 8 cells but must have 9: fold, passage_id, ",
         ),
         ("facts", "\tSPOUSE\t", "\t\t", "facts.tsv:2: field 'relation' is empty"),
-        ("passages", "run the", "run\tthe", "passages.tsv:2: has 4 cells but the header has 3"),
+        (
+            "passages",
+            "run the",
+            "run\tthe",
+            "passages.tsv:2: has 4 cells but must have 3: fold, passage_id, text; separate the cells by tabs",
+        ),
         ("passages", "run the", "run\rthe", "passages.tsv:2: is not tab-separated"),
         ("passages", "\ttext\n", "\twords\n", "passages.tsv:2: field 'text' is missing"),
     ],
@@ -269,6 +290,150 @@ def test_knowledgenet_table_with_only_a_header(source):
     assert "holds no record" in message_of("knowledgenet", source("knowledgenet", b"fold\tpassage_id\n"))
 
 
+TAGGED = ["Ada\tB-person", "Lind\tI-person", "left\tO", "", "Rain\tO", "fell\tO"]
+
+
+@pytest.mark.parametrize("reader", ["tagged", "typing"])
+@pytest.mark.parametrize(
+    ("line", "content", "words"),
+    [
+        (3, "left", "tagged.txt:3: is 'left'; write a word, a tab and a tag"),
+        (3, "left O extra", "tagged.txt:3: is 'left O extra'; write a word"),
+        (3, "left\tVBD\tO", "tagged.txt:3: is 'left\\tVBD\\tO'; write a word"),
+        (3, "\tO", "tagged.txt:3: is '\\tO'; write a word"),
+        (6, "fell\tX", "tagged.txt:6: field 'tag' is 'X'; write O, B-type or I-type"),
+        (6, "fell\tB-", "tagged.txt:6: field 'tag' is 'B-'; write O, B-type or I-type"),
+        (6, "fell\to", "tagged.txt:6: field 'tag' is 'o'; write O"),
+        (1, "Ada\tI-person", "tagged.txt:1: field 'tag' is 'I-person' after 'O', which it does not continue; begin"),
+        (2, "Lind\tI-place", "tagged.txt:2: field 'tag' is 'I-place' after 'B-person', which it does not continue"),
+        (5, "Rain\tI-person", "tagged.txt:5: field 'tag' is 'I-person' after 'O'"),
+    ],
+)
+def test_tagged(reader, line, content, words, source):
+    lines = [*TAGGED[: line - 1], content, *TAGGED[line:]]
+    assert words in message_of(reader, source(reader, "\n".join(lines).encode()))
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (cut(2, "goal"), "piqa.jsonl:3: field 'goal' is missing; the record's fields are: sol1, sol2"),
+        (put(2, "sol1", 4), "piqa.jsonl:3: field 'sol1' is 4 but must be a text"),
+        (put(2, "sol2", " "), "piqa.jsonl:3: field 'choices[1]' is empty; give each choice a text"),
+        (put(2, "goal", ""), "piqa.jsonl:3: field 'context' is empty; say what is asked"),
+        (cut(2), "piqa-labels.lst: holds 10 labels for the 9 records of piqa.jsonl; give one label a line for each"),
+    ],
+)
+def test_piqa(edit, words, edited):
+    assert words in message_of("piqa", edited("piqa", edit))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (b"0\n1\n2\n" + b"0\n" * 7, "piqa-labels.lst:3: field 'label' is '2'; write 0 for sol1 or 1 for sol2"),
+        (b"0\n" * 11, "piqa-labels.lst: holds 11 labels for the 10 records of piqa.jsonl"),
+        (b"", "piqa-labels.lst: is empty"),
+        (None, "piqa-labels.lst: does not exist"),
+    ],
+)
+def test_piqa_labels(labels, words, source):
+    path = source("piqa", sample_path("piqa").read_bytes())
+    beside = path.with_name("piqa-labels.lst")
+    beside.unlink() if labels is None else beside.write_bytes(labels)
+    assert words in message_of("piqa", path)
+
+
+QUESTION = ("data", 0, "paragraphs", 1, "qas", 0)
+AT = "squad.json: field 'data[0].paragraphs[1].qas[0]."
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (cut("data"), "squad.json: field 'data' is missing"),
+        (put("data", 0, "paragraphs", 3), "squad.json: field 'data[0].paragraphs' is 3 but must be a list"),
+        (cut("data", 0, "paragraphs", 1, "context"), "field 'data[0].paragraphs[1].context' is missing"),
+        (put("data", 0, "paragraphs", 1, "context", "Bread"), f"{AT}answers[0]' is 'a museum' but the context says ''"),
+        (cut(*QUESTION, "id"), f"{AT}id' is missing"),
+        (put(*QUESTION, "id", ""), f"{AT}id' is empty"),
+        (put(*QUESTION, "question", None), f"{AT}question' is None but must be a text"),
+        (cut(*QUESTION, "answers"), f"{AT}answers' is missing"),
+        (put(*QUESTION, "answers", []), f"{AT}answers' is empty; give an answer, or say that is_impossible is true"),
+        (put(*QUESTION, "answers", 0, "text", ""), f"{AT}answers[0]' is empty; leave it out"),
+        (
+            put(*QUESTION, "answers", 0, "answer_start", "30"),
+            f"{AT}answers[0].answer_start' is '30' but must be a whole",
+        ),
+        (
+            put(*QUESTION, "answers", 0, "answer_start", 30),
+            f"{AT}answers[0]' is 'a museum' but the context says ' museum.' at character 30; count characters from 0",
+        ),
+        (put(*QUESTION, "answers", 0, "answer_start", -3), "but the context says '' at character -3"),
+        (put(*QUESTION, "answers", 0, "answer_start", 3000), "but the context says '' at character 3000"),
+        (put(*QUESTION, "is_impossible", True), f"{AT}is_impossible' is true but there are 1 answers; leave them out"),
+        (put(*QUESTION, "is_impossible", 1), f"{AT}is_impossible' is 1 but must be true or false"),
+    ],
+)
+def test_squad(edit, words, edited):
+    assert words in message_of("squad", edited("squad", edit))
+
+
+@pytest.mark.parametrize(
+    ("reader", "old", "new", "words"),
+    [
+        (
+            "sick",
+            "\tsentence_A\t",
+            "\tA\t",
+            "sick.txt:2: field 'sentence_A' is missing; the record's fields are: pair_ID",
+        ),
+        (
+            "sick",
+            "3.1\tCONTRA",
+            "3.1\tPRO",
+            "sick.txt:3: field 'entailment_judgment' is 'PRODICTION'; write entailment",
+        ),
+        ("sick", "\t3.1\t", "\t", "sick.txt:3: has 4 cells but must have 5: pair_ID, sentence_A"),
+        ("sick", "\t3.1\t", "\t3.1\t\t", "sick.txt:3: has 6 cells but must have 5"),
+        ("sick", "2\tA woman is peeling an orange", "2\t", "sick.txt:3: field 'text' is empty; give the text"),
+        ("sick", "Nobody is peeling an orange", "", "sick.txt:3: field 'sentence_B' is empty; give the text"),
+        ("codah", "stroked it.\t", "", "codah.tsv:2: has 6 cells but must have 7: category, prompt, completion0"),
+        ("codah", "\t1\n", "\t4\n", "codah.tsv:2: field 'label' is 4 but there are 4 choices; count from 0"),
+        ("codah", "\t1\n", "\tone\n", "codah.tsv:2: field 'label' is 'one' but must be a whole number; count from 0"),
+        ("codah", "stroked it.", " ", "codah.tsv:2: field 'choices[0]' is empty; give each choice a text"),
+        (
+            "cosmosqa",
+            ",label",
+            ",right",
+            "cosmosqa.csv:2: field 'label' is missing; the record's fields are: id, context",
+        ),
+        (
+            "cosmosqa",
+            ",None of the above choices .,1",
+            ",1",
+            "cosmosqa.csv:3: has 7 cells but must have 8: id, context",
+        ),
+        ("cosmosqa", "choices .,1", "choices .,9", "cosmosqa.csv:3: field 'label' is 9 but there are 4 choices"),
+        ("cosmosqa", "choices .,1", "choices .,-1", "cosmosqa.csv:3: field 'label' is '-1' but must be a whole number"),
+        ("cosmosqa", 'q2,"', 'q2,"I" ', "cosmosqa.csv:3: is not comma-separated ("),
+        ("cosmosqa", 'oven .",Wh', "oven .,Wh", "cosmosqa.csv:4: "),
+    ],
+)
+def test_tables_of_tasks(reader, old, new, words, source):
+    text = sample_path(reader).read_text()
+    assert old in text
+    assert words in message_of(reader, source(reader, text.replace(old, new, 1).encode()))
+
+
+@pytest.mark.parametrize(
+    ("reader", "content"),
+    [("sick", b"pair_ID\tsentence_A\n"), ("cosmosqa", b"id,context\n"), ("squad", b'{"data": []}')],
+)
+def test_nothing_but_a_frame(reader, content, source):
+    assert "holds no record" in message_of(reader, source(reader, content))
+
+
 def test_unknown_sample():
-    with pytest.raises(DataError, match=r"there is no sample for 'docred'; choose one of: fewrel, knowledgenet"):
+    with pytest.raises(DataError, match=r"there is no sample for 'docred'; choose one of: codah, conllu, cosmosqa,"):
         sample_path("docred")

@@ -193,3 +193,11 @@ def test_overlapping_spans_and_duplicates_are_counted(edited):
 def test_reports_add_up():
     report = ReadReport(2, Counter(a=1)) + ReadReport(3, Counter(a=1, b=4))
     assert report == ReadReport(5, Counter(a=2, b=4))
+
+
+def test_no_usable_record_is_no_row_rather_than_a_crash(source):
+    header = "fold\tpassage_id\tproperty\tsubject_start\tsubject_end\tobject_start\tobject_end\t"
+    facts = f"{header}subject_wikidata\tobject_wikidata\n1\tnowhere\tCEO\t0\t1\t2\t3\t\t\n"
+    reading = read_knowledgenet(source("knowledgenet", facts.encode()))
+    assert (reading.report.kept, reading.rows.num_rows) == (0, 0)
+    assert reading.rows.features == RELATION_FEATURES

@@ -53,7 +53,7 @@ def test_both_directions_are_one_pair():
 
 
 def test_too_few_pairs():
-    with pytest.raises(DataError, match=r"too few pairs: 2 leave split 'test' empty; give more rows"):
+    with pytest.raises(DataError, match=r"too few pairs or texts: 2 leave split 'test' empty; give more rows"):
         split_by_pair(rows_of([("a", "b"), ("c", "d")]), seed=0)
 
 

@@ -1,14 +1,27 @@
-"""A tiny backbone in a folder, a few sentences in a file, a recipe for both, and one finished run of it."""
+"""A tiny backbone in a folder, a few sentences in a file, recipes for both, finished runs, and the command line."""
 
 import json
+import os
+import subprocess
+import sys
+import warnings
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from safetensors.torch import load_file
 
-from kadapter import Recipe, pretrain
+from kadapter import KnowledgeModel, Recipe, pretrain
+from kadapter.cli import main
+from kadapter.data import prepare
+from kadapter.registry import default_registry
 from kadapter.testing import save_tiny_backbone
-from kadapter.trainer import KnowledgeTrainer
+from kadapter.trainer import KnowledgeTrainer, training_arguments
+from kadapter.training import build_model
+from knowledge_data import sample_path
+
+ROOT = Path(__file__).parents[2]
 
 WORDS = {"P1": "near", "P2": "under", "P3": "inside"}
 """Relation -> the word that says it."""
@@ -73,6 +86,45 @@ def run(recipe, folder):
     return pretrain(recipe, folder / "run")
 
 
+@pytest.fixture(scope="session")
+def linguistic(backbone, folder):
+    """A finished run of another kind of knowledge, with an adapter of another shape; not to be changed."""
+    said = {
+        "name": "linguistic",
+        "backbone": backbone,
+        "source": {"name": "conllu", "path": str(sample_path("conllu"))},
+        "task": {"name": "dependency-heads"},
+        "adapter": {"type": "k-adapter", "init": "random", "reads": [2], "transformer_layers": 1, "width": 16},
+        "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2},
+    }
+    return pretrain(Recipe.from_dict(said), folder / "linguistic")
+
+
+@pytest.fixture(scope="session")
+def both(run, linguistic):
+    """The folders of both trained adapters, by name."""
+    return {"facts": str(run.folder), "linguistic": str(linguistic.folder)}
+
+
+@pytest.fixture(scope="session")
+def downstream(recipe, both):
+    """A fine-tuning over both, of one epoch."""
+    return recipe.with_options({"name": "downstream", "adapter": None, "adapters": both, "training.epochs": 1})
+
+
+@pytest.fixture
+def trainer_of(tmp_path):
+    """Give a trainer that is ready to train what a recipe says."""
+
+    def make(recipe):
+        base = KnowledgeModel.from_pretrained(recipe.backbone)
+        examples = prepare(recipe.source, recipe.task, base.backbone.tokenizer)
+        model = build_model(recipe, base, examples.task, default_registry())
+        return KnowledgeTrainer(model, examples, training_arguments(recipe.training, tmp_path, 5, "accuracy"))
+
+    return make
+
+
 class Interrupted(Exception):
     """Stands for whatever ends a run before its time."""
 
@@ -110,7 +162,72 @@ def tensors():
     """Give every tensor that a run saved, by file and name."""
 
     def read(run_folder):
-        files = sorted(run_folder.glob("*.safetensors"))
-        return {(path.name, name): tensor for path in files for name, tensor in load_file(path).items()}
+        files = {str(path.relative_to(run_folder)): path for path in sorted(run_folder.rglob("*.safetensors"))}
+        return {(file, name): tensor for file, path in files.items() for name, tensor in load_file(path).items()}
 
     return read
+
+
+# --- the command line
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def kadapter(monkeypatch, capsys):
+    """Run a command in this process."""
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    for switch in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        monkeypatch.setenv(switch, "1")
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kadapter", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Outcome(left.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shell():
+    """Run a command in a process of its own."""
+
+    def run(*arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "kadapter", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **environment},
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def recipe_file(recipe, folder):
+    """The recipe, of one epoch, as a file."""
+    recipe.with_options({"training.epochs": 1}).save(folder / "recipe.yaml")
+    return folder / "recipe.yaml"
+
+
+@pytest.fixture(scope="session")
+def assert_refused():
+    """A command ended with code 2, printed nothing, and said in one line what is wrong and what to do."""
+
+    def check(outcome, *hints):
+        errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+        assert (outcome.code, outcome.out, len(errors)) == (2, "", 1), outcome
+        assert "Traceback" not in outcome.err
+        for hint in hints:
+            assert hint in errors[0]
+
+    return check

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import typer
@@ -19,75 +18,23 @@ ROOT = Path(__file__).parents[2]
 BROKEN = ROOT / "tests" / "data" / "broken-plugin"
 
 
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def kadapter(monkeypatch, capsys):
-    """Run a command in this process."""
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-    for switch in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
-        monkeypatch.setenv(switch, "1")
-    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kadapter", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return Outcome(left.value.code or 0, *capsys.readouterr())
-
-    return run
-
-
-def shell(*arguments, **environment):
-    """Run a command in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kadapter", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **environment},
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture(scope="session")
-def recipe_file(recipe, folder):
-    """The recipe, of one epoch, as a file."""
-    recipe.with_options({"training.epochs": 1}).save(folder / "recipe.yaml")
-    return folder / "recipe.yaml"
-
-
 @pytest.fixture
 def changeable(run, tmp_path):
     """A copy of the finished run."""
     return Path(shutil.copytree(run.folder, tmp_path / "changeable"))
 
 
-def assert_refused(outcome, *hints):
-    """The command ended with code 2, printed nothing, and said in one line what is wrong and what to do."""
-    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
-    assert (outcome.code, outcome.out, len(errors)) == (2, "", 1), outcome
-    assert "Traceback" not in outcome.err
-    for hint in hints:
-        assert hint in errors[0]
-
-
 # --- through the shell
 
 
-def test_an_error_is_one_line_on_standard_error_and_exit_code_2(recipe_file, tmp_path):
+def test_an_error_is_one_line_on_standard_error_and_exit_code_2(shell, recipe_file, tmp_path):
     outcome = shell("pretrain", recipe_file, "--output", tmp_path / "run", "--set", "adapter.type=x")
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == "error: there is no adapter type 'x'; there is k-adapter, scalar-mix\n"
     assert not (tmp_path / "run").exists()
 
 
-def test_pretrain_prints_one_json_value_and_shows_one_bar(recipe_file, tmp_path):
+def test_pretrain_prints_one_json_value_and_shows_one_bar(shell, recipe_file, tmp_path):
     outcome = shell("pretrain", recipe_file, "--output", tmp_path / "run", "--json")
     assert outcome.code == 0
     assert json.loads(outcome.out) == json.loads((tmp_path / "run" / "result.json").read_text())
@@ -95,7 +42,7 @@ def test_pretrain_prints_one_json_value_and_shows_one_bar(recipe_file, tmp_path)
     assert re.match(r"run, loss \d\.\d{3}, validation \d\.\d{3} .* 5/5 0:00:00", bar)
 
 
-def test_what_a_broken_plugin_gives_is_missing_and_everything_else_works():
+def test_what_a_broken_plugin_gives_is_missing_and_everything_else_works(shell):
     outcome = shell("plugins", "--json", PYTHONPATH=f"{BROKEN}{os.pathsep}{ROOT}")
     assert outcome.code == 0
     shown = json.loads(outcome.out)
@@ -111,7 +58,7 @@ def test_what_a_broken_plugin_gives_is_missing_and_everything_else_works():
     assert all(line.startswith("warning: plugin '") for line in lines)
 
 
-def test_the_table_of_plugins_shows_what_failed_and_why():
+def test_the_table_of_plugins_shows_what_failed_and_why(shell):
     outcome = shell("plugins", PYTHONPATH=f"{BROKEN}{os.pathsep}{ROOT}")
     assert outcome.code == 0
     assert re.search(r"adapter_type .* works .* broken-plugin 1\.0", outcome.out)
@@ -196,7 +143,7 @@ WRONG_OPTIONS = {
 
 
 @pytest.mark.parametrize(("arguments", "hint"), WRONG_OPTIONS.values(), ids=WRONG_OPTIONS)
-def test_a_wrong_option_is_refused_with_a_way_out(kadapter, recipe_file, tmp_path, arguments, hint):
+def test_a_wrong_option_is_refused_with_a_way_out(kadapter, assert_refused, recipe_file, tmp_path, arguments, hint):
     assert_refused(kadapter("pretrain", recipe_file, "--output", tmp_path / "run", *arguments), hint)
     assert list(tmp_path.iterdir()) == []
 
@@ -209,7 +156,7 @@ def test_a_wrong_option_is_refused_with_a_way_out(kadapter, recipe_file, tmp_pat
         (["none.yaml"], "cannot read recipe none.yaml: No such file or directory"),
     ],
 )
-def test_what_cannot_be_pretrained_is_refused(kadapter, tmp_path, arguments, hint):
+def test_what_cannot_be_pretrained_is_refused(kadapter, assert_refused, tmp_path, arguments, hint):
     assert_refused(kadapter("pretrain", *arguments, "--output", tmp_path / "run"), hint)
     assert list(tmp_path.iterdir()) == []
 
@@ -231,12 +178,12 @@ WRONG_DATA = {
         json.dumps({"P1": [FEWREL]}),
         "P1 record 1: field 'h.positions[0][0]' is 9 but the sentence has 3 tokens; count from 0",
     ),
-    "too few pairs": ("trex", json.dumps(TREX), "too few pairs: 1 leave split"),
+    "too few pairs": ("trex", json.dumps(TREX), "too few pairs or texts: 1 leave split"),
 }
 
 
 @pytest.mark.parametrize(("source", "content", "hint"), WRONG_DATA.values(), ids=WRONG_DATA)
-def test_wrong_data_is_refused_by_file_and_line(kadapter, recipe_file, tmp_path, source, content, hint):
+def test_wrong_data_is_refused_by_file_and_line(kadapter, assert_refused, recipe_file, tmp_path, source, content, hint):
     path = tmp_path / "data"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -246,14 +193,14 @@ def test_wrong_data_is_refused_by_file_and_line(kadapter, recipe_file, tmp_path,
 
 
 @pytest.mark.parametrize("place", ["file/run", "file", "/proc/kadapter/run", "/dev/null/run", "n" * 300])
-def test_an_output_folder_that_cannot_be_made_is_refused(kadapter, recipe_file, tmp_path, place):
+def test_an_output_folder_that_cannot_be_made_is_refused(kadapter, assert_refused, recipe_file, tmp_path, place):
     (tmp_path / "file").write_text("mine")
     assert_refused(kadapter("pretrain", recipe_file, "--output", tmp_path / place), "choose another")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_the_folder_of_another_run_is_left_alone(kadapter, recipe_file, run, held):
+def test_the_folder_of_another_run_is_left_alone(kadapter, assert_refused, recipe_file, run, held):
     before = held(run.folder)
     outcome = kadapter("pretrain", recipe_file, "--output", run.folder)
     assert_refused(outcome, "already holds README.md, adapter.json, adapter.safetensors …", "choose another --output")
@@ -270,8 +217,8 @@ def test_a_run_is_scored(kadapter, run):
     assert outcome.code == 0
     rows = json.loads(outcome.out)["rows"]
     assert list(rows) == ["adapter"]
-    assert list(rows["adapter"]) == ["validation", "test"]
-    assert rows["adapter"]["validation"]["accuracy"]["values"] == [run.result["validation"]["accuracy"]]
+    assert list(rows["adapter"]["scores"]) == ["validation", "test"]
+    assert rows["adapter"]["scores"]["validation"]["accuracy"]["values"] == [run.result["validation"]["accuracy"]]
 
 
 def test_scores_are_shown_in_percent(kadapter, run):
@@ -286,7 +233,7 @@ def test_a_run_is_compared_with_its_controls(kadapter, recipe_file, tmp_path):
     outcome = kadapter("evaluate", tmp_path / "run", "--controls", "--seeds", 1, "--json")
     assert outcome.code == 0
     report = json.loads(outcome.out)
-    assert report == json.loads((tmp_path / "run" / "controls" / "comparison.json").read_text())
+    assert report == json.loads((tmp_path / "run" / "controls" / "ledger.json").read_text())
     assert {"backbone", "random", "untrained", "adapter", "full"} <= report["rows"].keys()
     assert not (tmp_path / "run" / "controls" / "adapter-seed-0").exists()
 
@@ -301,18 +248,18 @@ def test_a_run_is_compared_with_its_controls(kadapter, recipe_file, tmp_path):
         (["--controls", "--output", "/dev/null/controls"], "choose another --output"),
     ],
 )
-def test_a_score_that_cannot_be_had_is_refused(kadapter, changeable, held, arguments, hint):
+def test_a_score_that_cannot_be_had_is_refused(kadapter, assert_refused, changeable, held, arguments, hint):
     before = held(changeable)
     assert_refused(kadapter("evaluate", changeable, *arguments), hint)
     assert held(changeable) == before
 
 
-def test_changed_data_is_refused(kadapter, run, facts, tmp_path):
+def test_changed_data_is_refused(kadapter, assert_refused, run, facts, tmp_path):
     (tmp_path / "facts.json").write_text(json.dumps({**facts, "P1": facts["P1"][1:]}))
     assert_refused(kadapter("evaluate", run.folder, "--data", tmp_path / "facts.json"), "point --data to the data")
 
 
-def test_another_backbone_is_refused(kadapter, recipe_file, run, tmp_path):
+def test_another_backbone_is_refused(kadapter, assert_refused, recipe_file, run, tmp_path):
     backbone = save_tiny_backbone("llama", tmp_path / "backbone")
     arguments = ["pretrain", recipe_file, "--backbone", backbone, "--output", tmp_path / "run"]
     assert kadapter(*arguments).code == 0
@@ -325,7 +272,7 @@ def test_another_backbone_is_refused(kadapter, recipe_file, run, tmp_path):
 
 @pytest.mark.parametrize("command", ["evaluate", "inspect"])
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, Path.touch])
-def test_a_folder_that_is_no_run_says_how_to_make_one(kadapter, tmp_path, command, make):
+def test_a_folder_that_is_no_run_says_how_to_make_one(kadapter, assert_refused, tmp_path, command, make):
     make(tmp_path / "run")
     assert_refused(kadapter(command, tmp_path / "run"), f"`kadapter pretrain … --output {tmp_path}/run` makes one")
 
@@ -379,10 +326,10 @@ def test_a_table_shows_brackets_as_they_are(kadapter, changeable):
     assert "[bold]facts[/italic]" in outcome.out
 
 
-def test_what_is_nothing_lists_what_there_is(kadapter):
+def test_what_is_nothing_lists_what_there_is(kadapter, assert_refused):
     assert_refused(
         kadapter("inspect", "nothing"),
-        "'nothing' is no folder, no installed knowledge (factual), and backbone 'nothing' cannot be loaded",
+        "'nothing' is no folder, no installed knowledge (factual, linguistic), and backbone 'nothing' cannot be loaded",
         "give an alias (minilm, ",
     )
 
@@ -393,7 +340,7 @@ def damaged(path, content):
 
 @pytest.mark.parametrize("name", ["adapter.json", "adapter.safetensors"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
-def test_a_damaged_adapter_is_refused(kadapter, changeable, name, content):
+def test_a_damaged_adapter_is_refused(kadapter, assert_refused, changeable, name, content):
     (changeable / "model.json").unlink()
     damaged(changeable / name, content)
     assert_refused(kadapter("inspect", changeable), name)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kadapter import ConfigError, KnowledgeModel, StorageError, evaluate, load_backbone, pretrain
-from kadapter.comparison import FULL_LEARNING_RATE, ROWS, as_markdown, compare, summary
+from kadapter import ConfigError, KnowledgeModel, StorageError, compare, evaluate, load_backbone, pretrain
+from kadapter.comparison import FULL_LEARNING_RATE, as_markdown, summary
 from kadapter.data import prepare
 from kadapter.evaluation import score
 
@@ -123,6 +123,8 @@ def test_a_folder_without_a_finished_run_says_how_to_make_one(tmp_path, content)
 
 # --- a run beside its controls
 
+ROWS = ["backbone", "mix", "random", "untrained", "adapter", "full"]
+
 
 @pytest.fixture(scope="module")
 def short(recipe):
@@ -137,16 +139,20 @@ def compared(short, folder):
 
 
 def report_of(folder):
-    return json.loads((folder / "comparison.json").read_text())
+    return json.loads((folder / "ledger.json").read_text())
 
 
 def test_every_row_is_trained_with_every_seed_and_scored(compared, short):
     report = report_of(compared)
     assert list(report["rows"]) == list(ROWS)
     assert (report["recipe"], report["seeds"], report["splits"]) == (short.as_dict(), [0, 1], ["validation", "test"])
-    for row, scores in report["rows"].items():
+    for row, scores in ((row, said["scores"]) for row, said in report["rows"].items()):
         values = [evaluate(compared / f"{row}-seed-{seed}", ["test"])["test"]["accuracy"] for seed in SEEDS]
         assert scores["test"]["accuracy"]["values"] == values
+        results = [json.loads((compared / f"{row}-seed-{s}" / "result.json").read_text()) for s in SEEDS]
+        for cost in ("trained_parameters", "step_seconds", "peak_memory_mb"):
+            assert report["rows"][row][cost] == pytest.approx(sum(r[cost] for r in results) / 2)
+        assert all(0 < r["step_seconds"] < r["seconds"] for r in results)
         assert scores["test"]["accuracy"]["mean"] == pytest.approx(sum(values) / 2)
         assert scores["test"]["accuracy"]["spread"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
 
@@ -162,7 +168,7 @@ def test_the_controls_differ_from_the_adapter_in_what_carries_the_knowledge(comp
     assert {row for row, recipe in recipes.items() if recipe["adapter"] is None} == {"backbone", "full"}
     assert recipes["untrained"]["adapter"] == recipes["adapter"]["adapter"]
     assert recipes["random"]["adapter"] != recipes["adapter"]["adapter"]
-    assert recipes["full"]["training"]["trains"] == "everything"
+    assert recipes["full"]["training"]["trains"] == ["head", "backbone"]
     assert recipes["full"]["training"]["learning_rate"] == FULL_LEARNING_RATE
 
 
@@ -175,11 +181,11 @@ def test_only_full_changes_the_backbone(compared, short):
 
 
 def test_the_comparison_is_written_for_people_too(compared):
-    lines = (compared / "comparison.md").read_text().splitlines()
+    lines = (compared / "ledger.md").read_text().splitlines()
     assert lines[0].startswith("| row | validation accuracy | validation micro_f1 |")
     assert lines[1].startswith("| --- | ---: | ---: |")
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == list(ROWS)
-    mean = report_of(compared)["rows"]["mix"]["validation"]["accuracy"]["mean"]
+    mean = report_of(compared)["rows"]["mix"]["scores"]["validation"]["accuracy"]["mean"]
     assert lines[2 + list(ROWS).index("mix")].split(" | ")[1].startswith(f"{100 * mean:.1f}")
 
 
@@ -187,7 +193,7 @@ def test_what_is_finished_is_not_trained_again(compared, short, held):
     before, report = held(compared), report_of(compared)
     assert compare(short, compared, SEEDS, splits=["validation", "test"]) == report
     after = held(compared)
-    written = {compared / "comparison.json", compared / "comparison.md"}
+    written = {compared / f"ledger.{kind}" for kind in ("json", "md", "png")}
     assert {path for path in after if after[path] != before[path]} <= written
     assert after.keys() == before.keys()
 
@@ -197,8 +203,8 @@ def test_a_row_that_was_interrupted_goes_on(compared, short, tmp_path, interrupt
         compare(short, tmp_path, [0], ["adapter"])
     assert not (tmp_path / "adapter-seed-0" / "result.json").exists()
     report = compare(short, tmp_path, [0], ["adapter"])
-    assert report["rows"]["adapter"]["test"]["accuracy"]["values"] == [
-        report_of(compared)["rows"]["adapter"]["test"]["accuracy"]["values"][0]
+    assert report["rows"]["adapter"]["scores"]["test"]["accuracy"]["values"] == [
+        report_of(compared)["rows"]["adapter"]["scores"]["test"]["accuracy"]["values"][0]
     ]
 
 
@@ -207,15 +213,15 @@ def test_a_run_that_exists_elsewhere_is_taken_as_it_is_even_when_its_data_moved(
     pretrain(short.with_options({"source.path": moved}), tmp_path / "elsewhere")
     Path(moved).unlink()
     report = compare(short, tmp_path / "controls", [0], ["adapter"], done={("adapter", 0): tmp_path / "elsewhere"})
-    assert report["rows"]["adapter"]["test"] == summary([evaluate(tmp_path / "elsewhere", data=data)])["test"]
-    assert {path.name for path in (tmp_path / "controls").iterdir()} == {"comparison.json", "comparison.md"}
+    assert report["rows"]["adapter"]["scores"]["test"] == summary([evaluate(tmp_path / "elsewhere", data=data)])["test"]
+    assert {path.name for path in (tmp_path / "controls").iterdir()} == {"ledger.json", "ledger.md", "ledger.png"}
 
 
 @pytest.mark.parametrize(
     ("seeds", "rows", "message"),
     [
         ([0], ["backbone", "bigger"], "there is no row 'bigger'; there are backbone, "),
-        ([], ["backbone"], "a comparison needs a seed or more"),
+        ([], ["backbone"], "a ledger needs a seed or more"),
         ([0], ["backbone"], "there is no split 'tests'; there are train, validation, test"),
     ],
 )
@@ -226,7 +232,7 @@ def test_a_comparison_that_makes_no_sense_is_refused_before_anything_is_trained(
 
 
 def test_a_run_without_adapter_has_no_controls(short, tmp_path):
-    with pytest.raises(ConfigError, match="this run has no adapter to compare with controls"):
+    with pytest.raises(ConfigError, match="the recipe plugs no adapter to compare with controls"):
         compare(short.with_options({"adapter": None}), tmp_path, [0], ["random"])
 
 
@@ -242,10 +248,12 @@ def test_a_summary_says_mean_and_sample_standard_deviation():
 
 def test_a_table_has_a_row_each_in_percent():
     rows = {
-        "backbone": {"test": {"f1": {"mean": 0.5, "spread": 0.0}}},
-        "adapter": {"test": {"f1": {"mean": 0.812, "spread": 0.0123}}},
+        "backbone": {"scores": {"test": {"f1": {"mean": 0.5, "spread": 0.0}}}, "trained_parameters": 1234.0},
+        "adapter": {"scores": {"test": {"f1": {"mean": 0.812, "spread": 0.0123}}}, "trained_parameters": 12},
     }
-    assert (
-        as_markdown({"rows": rows})
-        == "| row | test f1 |\n| --- | ---: |\n| backbone | 50.0 |\n| adapter | 81.2 ± 1.2 |\n"
-    )
+    assert as_markdown({"rows": rows}).splitlines() == [
+        "| row | test f1 | trained parameters |",
+        "| --- | ---: | ---: |",
+        "| backbone | 50.0 | 1,234 |",
+        "| adapter | 81.2 ± 1.2 | 12 |",
+    ]

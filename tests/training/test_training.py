@@ -25,15 +25,15 @@ from kadapter import (
     Recipe,
     Registry,
     StorageError,
+    finetune,
     hookimpl,
     load_adapter,
     load_backbone,
     pretrain,
 )
-from kadapter.data import prepare
 from kadapter.registry import default_registry
 from kadapter.testing import save_tiny_backbone
-from kadapter.trainer import KnowledgeTrainer, LengthGrouped, training_arguments
+from kadapter.trainer import KnowledgeTrainer, LengthGrouped
 from kadapter.training import build_model
 from knowledge_data import READERS, RELATION_FEATURES, DataError, RelationRow, sample_path
 
@@ -66,12 +66,9 @@ def half(halves, tmp_path):
 
 
 @pytest.fixture
-def trainer(recipe, tmp_path):
+def trainer(recipe, trainer_of):
     """A trainer that is ready to train what the recipe says."""
-    backbone = load_backbone(recipe.backbone)
-    examples = prepare(recipe.source, recipe.task, backbone.tokenizer)
-    model = build_model(recipe, backbone, examples.task, default_registry())
-    return KnowledgeTrainer(model, examples, training_arguments(recipe.training, tmp_path, 5, "accuracy"))
+    return trainer_of(recipe)
 
 
 def same(one, other):
@@ -192,10 +189,9 @@ def test_the_order_depends_on_seed_and_epoch_alone(lengths, batch_size, seed):
 
 
 def test_head_leaves_the_adapter_as_it_started(recipe, tmp_path, run):
-    recipe = recipe.with_options({"training.trains": "head"})
-    backbone = load_backbone(recipe.backbone)
+    recipe = recipe.with_options({"training.trains": ["head", "composition"]})
     task = KnowledgeModel.from_pretrained(run.folder).task
-    start = build_model(recipe, backbone, task, default_registry())
+    start = build_model(recipe, KnowledgeModel.from_pretrained(recipe.backbone), task, default_registry())
     trained = pretrain(recipe, tmp_path / "run")
     assert same(load_file(tmp_path / "run" / "adapter.safetensors"), start.adapters["facts"].state_dict())
     assert not same(load_file(tmp_path / "run" / "model.safetensors"), start.own_tensors())
@@ -203,8 +199,8 @@ def test_head_leaves_the_adapter_as_it_started(recipe, tmp_path, run):
 
 
 def test_everything_tunes_the_backbone_too_and_saves_it(recipe, tmp_path):
-    recipe = recipe.with_options({"adapter": None, "training.trains": "everything"})
-    trained = pretrain(recipe, tmp_path / "run")
+    recipe = recipe.with_options({"adapter": None, "training.trains": ["head", "backbone"]})
+    trained = finetune(recipe, tmp_path / "run")
     loaded = KnowledgeModel.from_pretrained(tmp_path / "run")
     started = load_backbone(recipe.backbone).state_dict()
     assert not same(loaded.backbone.state_dict(), started)
@@ -216,7 +212,7 @@ def test_everything_tunes_the_backbone_too_and_saves_it(recipe, tmp_path):
 
 
 def test_without_adapter_a_head_is_trained_on_the_bare_backbone(recipe, tmp_path):
-    trained = pretrain(recipe.with_options({"adapter": None, "training.epochs": 1}), tmp_path / "run")
+    trained = finetune(recipe.with_options({"adapter": None, "training.epochs": 1}), tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {
         "README.md",
         "adapter.json",
@@ -293,7 +289,7 @@ def test_another_seed_gives_other_weights(recipe, run, tmp_path, tensors):
 
 KILLED = """
 import os, signal, sys
-from kadapter import Recipe, pretrain
+from kadapter import Recipe, finetune, pretrain
 from kadapter.trainer import KnowledgeTrainer
 
 method, step = sys.argv[3], int(sys.argv[4])
@@ -514,7 +510,7 @@ def test_an_empty_output_folder_is_taken(recipe, tmp_path):
         ({"source.path": 3}, "source: option 'path' is 3"),
         ({"source.path": "no/such/file"}, "no/such/file: does not exist"),
         ({"source.path": ""}, "^.: is a folder; give the file inside it"),
-        ({"source.shuffle": True}, "source 'fewrel' has no option 'shuffle'; it has none"),
+        ({"source.shuffle": True}, "source 'fewrel' has no option 'shuffle'; it has limit"),
         ({"task.name": "ranking"}, "there is no task 'ranking'"),
         ({"task.max_length": "long"}, "task 'relation-classification': option 'max_length' is 'long'"),
         ({"task.max_length": -1}, "task: max_length is -1; it must be 1 token or more"),

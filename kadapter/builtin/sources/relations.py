@@ -7,18 +7,34 @@ from pathlib import Path
 from typing import ClassVar
 
 from kadapter import Knowledge, KnowledgeSource
-from knowledge_data import READERS, country_graph, geonames_splits, split_by_pair
+from kadapter.builtin.sources.places import place_of
+from knowledge_data import READERS, by_pair, country_graph, draw, geonames_splits, split_by_pair
+
+
+@dataclass(frozen=True)
+class RelationFileConfig:
+    """Options of sentences from a file.
+
+    Attributes:
+        limit: how many rows to take, whole pairs of entities, drawn by the seed before the split. None takes all.
+    """
+
+    limit: int | None = None
 
 
 class RelationFile(KnowledgeSource):
     """Sentences with two marked spans from one file, split so that no pair of entities is in two splits."""
 
+    Config: ClassVar[type] = RelationFileConfig
     licence: ClassVar[str] = "see the data's publisher"
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read with the reader of this format; 65 % of the pairs train, 15 % validate, 20 % test."""
-        reading = READERS[self.name](path, **asdict(self.config))
-        return Knowledge(split_by_pair(reading.rows, seed), reading.report.skipped, self.licence)
+        options = asdict(self.config)
+        limit = options.pop("limit")
+        reading = READERS[self.name](place_of(self, path), **options)
+        rows = reading.rows if limit is None else draw(reading.rows, by_pair(reading.rows), seed, limit)
+        return Knowledge(split_by_pair(rows, seed), reading.report.skipped, self.licence)
 
 
 class Trex(RelationFile):
@@ -62,8 +78,8 @@ class KnowledgeNet(RelationFile):
 
 
 @dataclass(frozen=True)
-class ReDocREDConfig:
-    """Options of Re-DocRED.
+class ReDocREDConfig(RelationFileConfig):
+    """Options of Re-DocRED, beside `limit`.
 
     Attributes:
         negatives: how many pairs without a relation (`no_relation`) for each one with a relation.
@@ -110,5 +126,4 @@ class GeoNames(KnowledgeSource):
         return Knowledge(geonames_splits(seed, **asdict(self.config)), skipped, "CC BY 4.0 (GeoNames)")
 
 
-SOURCES: list[type[KnowledgeSource]] = [Trex, FewRel, Tacred, SemEval, KnowledgeNet, ReDocRED, GeoNames]
-"""All of them, for the hook."""
+RELATION_SOURCES: list[type[KnowledgeSource]] = [Trex, FewRel, Tacred, SemEval, KnowledgeNet, ReDocRED, GeoNames]

@@ -8,12 +8,10 @@ import torch
 from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 from kadapter import ConfigError
 from kadapter.task import build_task
-from kadapter.testing import SENTENCES, TaskContract, tiny_tokenizer
+from kadapter.testing import TaskContract, tiny_tokenizer
 from knowledge_data import READERS, RELATION_FEATURES, RelationRow, geonames_splits, sample_path, split_by_pair
 
 NAME = {"name": "relation-classification"}
@@ -33,48 +31,6 @@ def row_of(text):
         spans[opening] = start, plain.index(closing) - 1
     plain = "".join(c for c in text if c not in "[]{}")
     return RelationRow.of_spans(plain, spans["["], spans["{"], "feeds")
-
-
-def byte_level():
-    """Byte-level BPE, as RoBERTa and GPT-2 have it."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
-    return trained(tokenizer, pre_tokenizers.ByteLevel.alphabet())
-
-
-def pieces():
-    """Pieces that begin with the space before them, as SentencePiece gives them."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    return trained(tokenizer, [chr(code) for code in range(33, 127)])
-
-
-def trained(tokenizer, alphabet):
-    """The tokenizer with some merges, so that words come in parts and marks of two words may be one token."""
-    special = {"pad_token": "<pad>", "unk_token": "<unk>"}
-    options = {"special_tokens": [*special.values()], "initial_alphabet": alphabet, "show_progress": False}
-    tokenizer.train_from_iterator(SENTENCES, trainers.BpeTrainer(vocab_size=len(alphabet) + 60, **options))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
-
-
-TOKENIZERS = {"wordpiece": tiny_tokenizer, "byte-level": byte_level, "pieces": pieces}
-
-
-@pytest.fixture(scope="module", params=TOKENIZERS)
-def tokenizer(request):
-    return TOKENIZERS[request.param]()
-
-
-def squeezed(text):
-    return "".join(text.split()).lower()
-
-
-def after(tokenizer, tokens, position):
-    """What the tokens from a position on say, without spaces and case."""
-    return squeezed(tokenizer.decode(tokens[position:], skip_special_tokens=True))
 
 
 def encoded(tokenizer, rows, **options):
@@ -123,7 +79,7 @@ class TestRelationClassificationOfCountries(TaskContract):
         "  [river]   feeds {harbour}  ",
     ],
 )
-def test_markers_stand_before_subject_and_object(tokenizer, text):
+def test_markers_stand_before_subject_and_object(tokenizer, after, squeezed, text):
     row = row_of(text)
     [example] = encoded(tokenizer, rows_of(text)).examples
     for position, span, marker in zip(example["markers"], (row.subject, row.object), "@#", strict=True):
@@ -140,7 +96,7 @@ entities = st.lists(words, min_size=1, max_size=3).map(" ".join)
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(phrases, phrases, phrases), entities, entities, st.booleans(), st.sampled_from(["@", "[E1]", "<<"]))
 def test_markers_of_any_sentence_decode_to_the_marker_and_then_the_entity(
-    tokenizer, around, subject, object_, turned, marker
+    tokenizer, after, squeezed, around, subject, object_, turned, marker
 ):
     before, between, behind = around
     first, second = (f"{{{object_}}}", f"[{subject}]") if turned else (f"[{subject}]", f"{{{object_}}}")
@@ -150,7 +106,7 @@ def test_markers_of_any_sentence_decode_to_the_marker_and_then_the_entity(
         assert after(tokenizer, example["input_ids"], position).startswith(squeezed(f"{own}{entity}{own}"))
 
 
-def test_markers_of_a_real_tokenizer_stand_before_the_spans_of_every_row(minilm):
+def test_markers_of_a_real_tokenizer_stand_before_the_spans_of_every_row(minilm, after, squeezed):
     rows = READERS["trex"](sample_path("trex")).rows
     task = build_task(NAME)
     fitted = type(task)(task.fit(task.config, DatasetDict(train=rows)))
@@ -183,8 +139,11 @@ def test_spans_that_overlap_are_left_out_and_counted():
 
 
 def test_a_split_of_which_nothing_is_left_is_empty():
-    result = encoded(tiny_tokenizer(), rows_of("the [old] {river}").select([]))
-    assert (len(result.examples), dict(result.skipped)) == (0, {})
+    rows = rows_of("the [old] {river}")
+    late, none = encoded(tiny_tokenizer(), rows, max_length=4), encoded(tiny_tokenizer(), rows.select([]))
+    assert [dict(result.skipped) for result in (late, none)] == [{"marker past 4 tokens": 1}, {}]
+    for result in (late, none):
+        assert (len(result.examples), result.examples.column_names) == (0, ["input_ids", "markers", "labels"])
 
 
 # --- batches
@@ -240,7 +199,7 @@ def test_metrics_of_an_example_counted_by_hand():
     predicted = np.array([0, 1, 1, 2, 2, 0])
     # a: 1 right of 2 predicted and 2 true; b: 1 of 2 predicted and 1 true; no_relation: 2 of 2 predicted and 3 true.
     f1 = {"a": 2 * 1 / (2 + 2), "b": 2 * 1 / (2 + 1), "no_relation": 2 * 2 / (2 + 3)}
-    assert task.metrics(np.eye(3)[predicted], labels) == pytest.approx(
+    assert task.metrics(np.eye(3)[predicted], labels, None) == pytest.approx(
         {
             "accuracy": 4 / 6,
             "micro_f1": 4 / 6,
@@ -252,5 +211,5 @@ def test_metrics_of_an_example_counted_by_hand():
 
 def test_without_no_relation_every_relation_is_positive():
     task = build_task({**NAME, "labels": ["a", "b"]})
-    metrics = task.metrics(np.eye(2)[[0, 1, 1]], np.array([0, 1, 0]))
+    metrics = task.metrics(np.eye(2)[[0, 1, 1]], np.array([0, 1, 0]), None)
     assert metrics["micro_f1_positive"] == metrics["micro_f1"] == pytest.approx(2 / 3)
