@@ -17,9 +17,9 @@ from torch.nn import functional
 from kadapter import ConfigError, Encoded, Task
 from kadapter.builtin.tasks.checks import check, check_dropout, check_max_length
 from kadapter.builtin.tasks.encoding import LOST, encode_rows
-from kadapter.builtin.tasks.pairs import is_cut, pad_parts, room_beside, token_columns
+from kadapter.builtin.tasks.pairs import pad_parts, room_beside, token_columns
 from kadapter.builtin.tasks.pooling import Pool, PooledHead
-from kadapter.builtin.tasks.words import length_limit
+from kadapter.builtin.tasks.words import is_cut, length_limit
 
 if TYPE_CHECKING:
     import numpy as np

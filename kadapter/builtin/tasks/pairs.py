@@ -12,17 +12,12 @@ from kadapter.builtin.tasks.padding import pad_tokens
 from kadapter.builtin.tasks.words import length_limit
 
 if TYPE_CHECKING:
-    from transformers import BatchEncoding, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 
 def token_columns(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Name the columns of tokens: `input_ids`, and `token_type_ids` when the tokenizer gives them."""
     return [name for name in ("input_ids", "token_type_ids") if name in tokenizer.model_input_names]
-
-
-def is_cut(encoding: BatchEncoding) -> bool:
-    """Say whether a text, or one of a pair, was cut off."""
-    return bool(encoding.encodings and encoding.encodings[0].overflowing)
 
 
 def room_beside(text: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:

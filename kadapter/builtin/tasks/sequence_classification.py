@@ -14,9 +14,9 @@ from kadapter import Encoded, Task
 from kadapter.builtin.tasks.checks import check_dropout, check_max_length, fitted_labels
 from kadapter.builtin.tasks.encoding import LOST, encode_rows
 from kadapter.builtin.tasks.padding import pad_tokens
-from kadapter.builtin.tasks.pairs import is_cut, token_columns
+from kadapter.builtin.tasks.pairs import token_columns
 from kadapter.builtin.tasks.pooling import Pool, PooledHead
-from kadapter.builtin.tasks.words import length_limit
+from kadapter.builtin.tasks.words import is_cut, length_limit
 
 if TYPE_CHECKING:
     import numpy as np

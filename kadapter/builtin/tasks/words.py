@@ -28,11 +28,16 @@ def length_limit(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
     return min(max_length, tokenizer.model_max_length)
 
 
+def is_cut(encoding: BatchEncoding) -> bool:
+    """Say whether a text, or one of a pair, was cut off."""
+    return bool(encoding.encodings and encoding.encodings[0].overflowing)
+
+
 def encode_words(words: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedWords:
     """Tokenize words joined by spaces; what does not fit into `max_length` tokens is cut off between two words."""
     limit = length_limit(tokenizer, max_length)
     encoding, firsts, lasts = _tokenized(words, tokenizer, limit)
-    if encoding.encodings and encoding.encodings[0].overflowing:
+    if is_cut(encoding):
         whole = _whole(lasts)
         encoding, firsts, _ = _tokenized(words[:whole], tokenizer, limit)
         firsts += [None] * (len(words) - whole)
