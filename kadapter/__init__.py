@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kadapter.model import KnowledgeModel
     from kadapter.recipe import Recipe
     from kadapter.registry import Registry, default_registry
+    from kadapter.sites import Site
     from kadapter.storage import load_adapter, save_adapter
     from kadapter.task import Encoded, Task
     from kadapter.training import finetune, pretrain
@@ -39,6 +40,7 @@ _HOMES = {
     "model": ["KnowledgeModel"],
     "recipe": ["Recipe"],
     "registry": ["Registry", "default_registry"],
+    "sites": ["Site"],
     "storage": ["load_adapter", "save_adapter"],
     "task": ["Encoded", "Task"],
     "training": ["finetune", "pretrain"],
@@ -61,6 +63,7 @@ __all__ = [
     "KnowledgeSource",
     "Recipe",
     "Registry",
+    "Site",
     "StorageError",
     "Task",
     "UnknownNameError",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kadapter.config import NoOptions, make_config
 from kadapter.errors import BackboneError, ConfigError
 from kadapter.registry import Registry, default_registry
+from kadapter.sites import Site, Sites
 
 TUNED = "-tuned"
 """Ends the fingerprint of a backbone that was trained after it was loaded."""
@@ -35,6 +36,7 @@ class BackboneInfo:
         causal: whether a token sees only itself and earlier ones.
         fingerprint: 16 hexadecimal digits made from samples of the weights.
         copy_layer: gives a fresh, trainable copy of layer k, 1 <= k <= L.
+        sites: where it can be edited.
     """
 
     name: str
@@ -46,6 +48,7 @@ class BackboneInfo:
     causal: bool
     fingerprint: str
     copy_layer: Callable[[int], nn.Module] = field(repr=False, compare=False)
+    sites: Sites = field(default_factory=Sites, repr=False, compare=False)
 
     @property
     def tuned(self) -> bool:
@@ -54,7 +57,7 @@ class BackboneInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the facts that are written beside saved weights."""
-        return {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.name != "copy_layer"}
+        return {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.compare}
 
     def check_state(self, state: int) -> None:
         """Raise BackboneError unless 0 <= `state` <= L."""
@@ -87,12 +90,14 @@ class HiddenStates:
         attention_mask: (B, T), True at real tokens, False at padding.
         causal: whether a token sees only itself and earlier ones.
         calls: layer number -> how the backbone called that layer in this pass.
+        beside: layer number -> what it gave beside its state, for a pass that goes on from this one.
     """
 
     states: Mapping[int, Tensor]
     attention_mask: Tensor
     causal: bool = False
     calls: Mapping[int, LayerCall] = field(default_factory=dict)
+    beside: Mapping[int, tuple[Any, ...] | None] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, state: int) -> Tensor:
         """Give one state, (B, T, W)."""
@@ -118,6 +123,8 @@ class Adapter(nn.Module):
         presets: named sets of options.
         reads: the states that `forward` wants to find in its `HiddenStates`.
         borrows: the layers whose calls it wants to find there too.
+        edits: the sites of the backbone that `edit` rewrites. With any, the adapter has a pass of its own, which nobody
+            else sees, and `forward` is given the states of that pass; without, it reads the clean one.
         trained_on: what is known of its training: recipe, data, metrics.
         sequential_positions: asks that padding be numbered as tokens are; it must then be on the right, where only
             its own states show that.
@@ -128,6 +135,7 @@ class Adapter(nn.Module):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     reads: tuple[int, ...] = ()
     borrows: tuple[int, ...] = ()
+    edits: frozenset[Site] = frozenset()
     sequential_positions: bool = False
     trained_on: Mapping[str, Any] = {}
 
@@ -148,6 +156,17 @@ class Adapter(nn.Module):
         """Give the features, (B, T, W), of one pass of the backbone."""
         raise TypeError(f"adapter type {type(self).__name__} does not say how it gives features")
 
+    def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Give what takes the place of `hidden` at one of the sites `edits`, (B, T, W).
+
+        Args:
+            site: where the pass has come to.
+            hidden: (B, T, W), what a sub-layer or layer gives; at a norm, what the norm is given. Not to be changed.
+            entering: (B, T, W), what the sub-layer, norm or layer is given.
+            norm: the backbone's own norm, at a norm, where the edit gives what leaves it; elsewhere the identity.
+        """
+        raise TypeError(f"adapter type {type(self).__name__} does not say how it edits")
+
 
 def build_adapter(options: Mapping[str, Any], backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
     """Build a fresh adapter from `{"type": ..., "preset": ..., option: value, ...}`.
@@ -164,6 +183,8 @@ def build_adapter(options: Mapping[str, Any], backbone: BackboneInfo, registry: 
     adapter = kind(config, backbone)
     for state in adapter.reads:
         backbone.check_state(state)
+    for site in sorted(adapter.edits):
+        backbone.sites.check(site)
     return adapter
 
 

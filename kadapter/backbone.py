@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
+from kadapter.adapter import TUNED, Adapter, BackboneInfo, HiddenStates
 from kadapter.errors import BackboneError, UnknownNameError
-from kadapter.recorder import Enough, Recorder, drop_hooks, set_hooks
 from kadapter.registry import Registry, default_registry
+from kadapter.sites import find_sites
+from kadapter.taps import Enough, Pass, drop_taps, set_taps, trunk_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -35,6 +36,8 @@ class BackboneAlias:
         licence: of the weights.
         description: one line for people.
         layers: dotted path of the list of layers, where the rule does not find it.
+        sites: "attention" or "feedforward" -> dotted path, inside each layer, of the module that gives what that
+            sub-layer gives, where the rule does not find it.
     """
 
     name: str
@@ -42,6 +45,7 @@ class BackboneAlias:
     licence: str
     description: str = ""
     layers: str | None = None
+    sites: Mapping[str, str] | None = None
 
 
 class Backbone(nn.Module):
@@ -53,6 +57,7 @@ class Backbone(nn.Module):
         info: what adapters may know of it.
         loaded: what `info` was when it was loaded, before any `thaw`.
         frozen: whether it runs without gradient.
+        checkpointing: whether a backward pass through it computes its layers again rather than keep what is in them.
     """
 
     def __init__(
@@ -61,15 +66,17 @@ class Backbone(nn.Module):
         tokenizer: PreTrainedTokenizerBase,
         name: str | None = None,
         layers: str | None = None,
+        sites: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.model = model.get_encoder() if model.config.is_encoder_decoder else model
         self.tokenizer = tokenizer
         # In a tuple, since a module that is an attribute would give each weight of the layers a second name.
         self._layers = (_find_layers(self.model, layers),)
-        set_hooks(self.layers)
+        self.checkpointing = False
         self.freeze()
-        self.info = self.loaded = _describe(self.model, self.layers, name or model.config.model_type)
+        self.info = self.loaded = _describe(self.model, self.layers, name or model.config.model_type, sites)
+        set_taps(self.layers, self.info.sites)
         self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
@@ -104,33 +111,41 @@ class Backbone(nn.Module):
         reads: frozenset[int],
         borrows: frozenset[int] = frozenset(),
         sequential_positions: bool = False,
+        editor: Adapter | None = None,
+        clean: HiddenStates | None = None,
     ) -> HiddenStates:
         """Run once and give the states `reads` and the calls of the layers `borrows`.
 
-        The pass ends early when nothing above is needed.
+        The pass ends early when nothing above is needed. A clean one of a frozen backbone leaves no gradient.
 
         Args:
             inputs: `input_ids` (B, T), `attention_mask` (B, T) and whatever else; the model takes what it knows.
             reads: states, 0 to L.
             borrows: layers, 1 to L.
             sequential_positions: number all positions one after another, padding included.
+            editor: an adapter that edits this pass.
+            clean: what a clean pass over the same inputs gave; when it has the state below the lowest layer that is
+                edited, the pass begins there.
 
         Raises:
             BackboneError: sequential positions were asked for a batch that is padded on the left, where they would
                 move the real tokens.
         """
         inputs = self._prepare(inputs, sequential_positions)
-        recorder = Recorder(reads, borrows, len(self.layers))
-        with recorder.listen(), torch.no_grad() if self.frozen else nullcontext():
+        batch, tokens = inputs["input_ids"].shape
+        trunk = trunk_of(editor, clean) if editor is not None and clean is not None else None
+        running = Pass(reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing)
+        without_gradient = torch.no_grad() if self.frozen and editor is None else nullcontext()
+        with running.running(), without_gradient:
             try:
                 last = self.model(**inputs).last_hidden_state
             except Enough:
                 last = None
         # After a final norm the last state differs from what leaves the last layer: take the model's word.
         if last is not None and len(self.layers) in reads:
-            recorder.states[len(self.layers)] = last
+            running.states[len(self.layers)] = last
         mask = inputs["attention_mask"].bool()
-        return HiddenStates(recorder.states, mask, self.info.causal, recorder.calls)
+        return HiddenStates(running.states, mask, self.info.causal, running.calls, running.beside)
 
     def _prepare(self, inputs: Mapping[str, Tensor], sequential_positions: bool) -> dict[str, Any]:
         ready: dict[str, Any] = {key: value for key, value in inputs.items() if key in self._accepted}
@@ -162,7 +177,8 @@ def load_backbone(name: str | Path, registry: Registry | None = None) -> Backbon
         place = alias.locate() if alias else name
         model, loading = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(place)
-        backbone = Backbone(model, tokenizer, name=str(name), layers=alias.layers if alias else None)
+        layers, sites = (alias.layers, alias.sites) if alias else (None, None)
+        backbone = Backbone(model, tokenizer, str(name), layers, sites)
     except BackboneError:
         raise
     except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
@@ -242,7 +258,9 @@ def _lists(model: nn.Module) -> str:
     return f"its lists are {', '.join(found) or 'none'}"
 
 
-def _describe(model: PreTrainedModel, layers: nn.ModuleList, name: str) -> BackboneInfo:
+def _describe(
+    model: PreTrainedModel, layers: nn.ModuleList, name: str, sites: Mapping[str, str] | None
+) -> BackboneInfo:
     config = model.config
     return BackboneInfo(
         name=name,
@@ -254,6 +272,7 @@ def _describe(model: PreTrainedModel, layers: nn.ModuleList, name: str) -> Backb
         causal=_is_causal(model),
         fingerprint=_fingerprint(model.get_input_embeddings(), *layers),
         copy_layer=partial(_copy_layer, layers),
+        sites=find_sites(model, layers, config.hidden_size, sites),
     )
 
 
@@ -289,7 +308,7 @@ def _sample(parameter: Tensor) -> bytes:
 
 
 def _copy_layer(layers: nn.ModuleList, layer: int) -> nn.Module:
-    return drop_hooks(deepcopy(layers[layer - 1])).requires_grad_(True)
+    return drop_taps(deepcopy(layers[layer - 1])).requires_grad_(True)
 
 
 def _numbered(counted: Tensor, start: int) -> Tensor:

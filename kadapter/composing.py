@@ -26,7 +26,8 @@ def compose(
         adapters: name -> folder of a saved adapter, or name of installed knowledge.
         output: a new or empty folder.
         backbone: alias, folder or hub id; by default the one that the first folder's adapter was trained on.
-        composition: `name` and options; by default "concat", which starts as a mean and is trained by `finetune`.
+        composition: `name` and options; by default "concat", which starts as a mean and is trained by `finetune`;
+            for one adapter that edits, "alone".
         registry: where names are looked up; by default, what is installed.
 
     Raises:
@@ -38,7 +39,9 @@ def compose(
         raise ConfigError("nothing to compose; give folders of saved adapters or names of installed knowledge")
     check_free(Path(output))
     backbone = backbone or _trained_on(adapters)
-    model = KnowledgeModel.from_pretrained(backbone, adapters, composition or {"name": "concat"}, registry)
+    model = KnowledgeModel.from_pretrained(backbone, adapters, composition, registry)
+    if composition is None:
+        model.recompose(model.usual_composition("concat"), registry)
     model.save_pretrained(output, registry)
     return model
 

@@ -21,10 +21,12 @@ class Composition(nn.Module):
         name: what recipes and the command line call it.
         Config: a frozen dataclass with its options.
         plugged: the names that it has parameters for.
+        reads_backbone: whether it looks at the backbone's own last state; if not, that may never be computed.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
+    reads_backbone: ClassVar[bool] = True
 
     def __init__(self, config: Any, width: int) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
 from kadapter.files import write_json
+from kadapter.passes import run
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import (
     FORMAT,
@@ -42,7 +43,8 @@ class KnowledgeOutput(ModelOutput):
         loss: a scalar, when the model has a task and the batch has labels.
         logits: of the task's head, when the batch has the fields that it reads.
         last_hidden_state: (B, T, W), composed.
-        backbone_hidden_state: (B, T, W), the backbone's own last state.
+        backbone_hidden_state: (B, T, W), the backbone's own last state; None when nobody asked for it: beside an
+            adapter that edits, whose composition is "alone".
         features: adapter name -> (B, T, W).
     """
 
@@ -57,7 +59,7 @@ class KnowledgeModel(nn.Module):
     """A backbone with knowledge plugged in.
 
     Attributes:
-        backbone: runs once a pass, whatever is plugged.
+        backbone: runs once a pass for all adapters that read it, and once for each that edits it.
         composition: mixes the backbone's last state with the features.
         task: what the head is for, or None.
     """
@@ -107,6 +109,27 @@ class KnowledgeModel(nn.Module):
             raise UnknownNameError(f"no adapter '{name}' is plugged; plugged: {there}")
         return self.adapters.pop(name)  # type: ignore[return-value]
 
+    def recompose(self, composition: Mapping[str, Any], registry: Registry | None = None) -> None:
+        """Mix features by a fresh composition from here on.
+
+        Args:
+            composition: `name` and options.
+            registry: where the name is looked up; by default, what is installed.
+
+        Raises:
+            UnknownNameError: nobody registered that composition.
+            ConfigError: it has no such option.
+        """
+        fresh = build_composition(composition, self.backbone.info.width, registry)
+        for name in self.plugged:
+            fresh.plug(name)
+        self.composition = fresh.to(next(self.backbone.parameters()).device).train(self.training)
+
+    def usual_composition(self, several: str) -> dict[str, str]:
+        """Say how to mix what is plugged when nobody says: by `several`; one adapter that edits stands alone."""
+        edits = [bool(adapter.edits) for adapter in self.adapters.values()]
+        return {"name": "alone" if edits == [True] else several}
+
     @contextmanager
     def unplugged(self) -> Iterator[KnowledgeModel]:
         """Take everything out for the length of a `with`: the bare backbone."""
@@ -129,22 +152,22 @@ class KnowledgeModel(nn.Module):
         Args:
             name: folder of a saved model or run; or alias, folder or hub id of a backbone.
             adapters: names of installed knowledge, folders or options; a mapping also says under which names.
-            composition: `name` and options; by default "sum", which needs no training.
+            composition: `name` and options; by default one that needs no training: "alone" for one adapter that
+                edits, else "sum".
             registry: where names are looked up; by default, what is installed.
 
         Raises:
             KadapterError: one of its children says what is wrong with the backbone, a name or a file.
         """
         registry = registry or default_registry()
-        if (Path(name) / "model.json").is_file():
-            if composition is not None:
-                raise ConfigError(f"the model saved in {name} has its own composition; leave `composition` out")
-            model = _load_model(Path(name), registry)
-        else:
-            backbone = load_backbone(name, registry)
-            model = cls(backbone, build_composition(composition or {"name": "sum"}, backbone.info.width, registry))
+        saved = (Path(name) / "model.json").is_file()
+        if saved and composition is not None:
+            raise ConfigError(f"the model saved in {name} has its own composition; leave `composition` out")
+        model = _load_model(Path(name), registry) if saved else cls(load_backbone(name, registry))
         for own_name, adapter in _named(adapters):
             model.plug(own_name, adapter, registry)
+        if not saved:
+            model.recompose(composition or model.usual_composition("sum"), registry)
         return model.eval()
 
     def save_pretrained(self, folder: Path | str, registry: Registry | None = None) -> None:
@@ -197,6 +220,17 @@ class KnowledgeModel(nn.Module):
             "task": {"name": self.task.name, **asdict(self.task.config)} if self.task else None,
         }
 
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
+        """Save memory: a backward pass computes the layers of the backbone that it goes through again.
+
+        Named as in transformers, whose Trainer calls it; its options are those of another mechanism and not used.
+        """
+        self.backbone.checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what is in the layers for the backward pass again."""
+        self.backbone.checkpointing = False
+
     def train(self, mode: bool = True) -> KnowledgeModel:
         """Switch mode; what is frozen stays in evaluation mode, so that no dropout disturbs it."""
         super().train(mode)
@@ -205,23 +239,21 @@ class KnowledgeModel(nn.Module):
         return self
 
     def forward(self, **batch: Tensor) -> KnowledgeOutput:
-        """Run the backbone once, the adapters side by side on its states, then composition and head.
+        """Run the backbone, the adapters side by side on it, then composition and head.
+
+        The clean pass that all adapters read runs once, an adapter that edits has a pass of its own.
 
         Args:
             batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
         """
         last = self.backbone.info.layers
         adapters: dict[str, Adapter] = dict(self.adapters.items())  # type: ignore[arg-type]
-        states = self.backbone(
-            batch,
-            reads=frozenset({last}.union(*(a.reads for a in adapters.values()))),
-            borrows=frozenset().union(*(a.borrows for a in adapters.values())),
-            sequential_positions=any(a.sequential_positions for a in adapters.values()),
-        )
-        features = {name: adapter(states) for name, adapter in adapters.items()}
-        composed = self.composition(states[last], features)
+        asked = self.composition.reads_backbone or not adapters
+        states, features = run(self.backbone, batch, adapters, frozenset({last} if asked else ()))
+        hidden = states.get(last)
+        composed = self.composition(hidden, features)
         loss, logits = self._answer(composed, batch)
-        return KnowledgeOutput(loss, logits, composed, states[last], features)
+        return KnowledgeOutput(loss, logits, composed, hidden, features)
 
     def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
         if self.task is None or self.head is None or not batch.keys() >= self.task.fields:

@@ -14,7 +14,6 @@ from typing import Any
 from transformers import set_seed
 
 from kadapter.backbone import Backbone
-from kadapter.composition import build_composition
 from kadapter.data import Examples, prepare
 from kadapter.errors import ConfigError, StorageError
 from kadapter.files import check_free, read_json, write_json
@@ -106,16 +105,14 @@ def build_model(recipe: Recipe, base: KnowledgeModel, task: Task, registry: Regi
         KadapterError: one of its children says what is wrong with an adapter.
     """
     set_seed(recipe.training.seed)
-    backbone = base.backbone
-    options = recipe.composition or (None if base.plugged else {"name": "concat"})
-    composition = build_composition(options, backbone.info.width, registry) if options else base.composition
-    model = KnowledgeModel(backbone, composition, task)
+    goes_on = bool(base.plugged) and not recipe.composition
+    model = KnowledgeModel(base.backbone, base.composition if goes_on else None, task)
     # Not by `plug`: what is frozen beside a tuned backbone is still an adapter of the clean one.
     model.adapters.update(dict(base.adapters.items()))
-    for name in base.plugged:
-        composition.plug(name)
     for name, adapter in recipe.plugs.items():
         model.plug(name, adapter, registry)
+    if not goes_on:
+        model.recompose(recipe.composition or model.usual_composition("concat"), registry)
     _freeze(model, recipe)
     return model
 

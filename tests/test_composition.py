@@ -199,7 +199,7 @@ def test_a_saved_model_composes_bit_for_bit_as_before(name, minilm, tmp_path):
 
 
 def test_an_unknown_composition_says_which_there_are():
-    with pytest.raises(UnknownNameError, match="there is attention, concat, gate, sum; did you mean 'concat'"):
+    with pytest.raises(UnknownNameError, match="there is alone, attention, concat, gate, sum; did you mean 'concat'"):
         build_composition({"name": "concta"}, WIDTH)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kadapter import Adapter, BackboneAlias, Composition, KnowledgeSource, Task, hookimpl
 from kadapter.builtin.backbones import BACKBONES
-from kadapter.builtin.compositions import Attention, Concat, Gate, Sum
+from kadapter.builtin.compositions import Alone, Attention, Concat, Gate, Sum
 from kadapter.builtin.k_adapter import KAdapter
 from kadapter.builtin.scalar_mix import ScalarMix
 from kadapter.builtin.sources import SOURCES
@@ -20,7 +20,7 @@ def register_adapter_types() -> list[type[Adapter]]:
 @hookimpl
 def register_compositions() -> list[type[Composition]]:
     """Give concat, sum, gate and attention."""
-    return [Concat, Sum, Gate, Attention]
+    return [Concat, Sum, Gate, Attention, Alone]
 
 
 @hookimpl

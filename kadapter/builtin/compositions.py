@@ -1,4 +1,4 @@
-"""How features are mixed: concat and sum as in K-Adapter (section 3.3 of arXiv 2002.01808), gate and attention."""
+"""How features are mixed: concat and sum as in K-Adapter (section 3.3 of arXiv 2002.01808), gate, attention, alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,26 @@ class Sum(Composition):
     def forward(self, hidden: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Give `hidden` + the sum of the features, (B, T, W); added in the order of names, so always the same."""
         return sum((features[name] for name in sorted(features)), start=hidden)
+
+
+class Alone(Composition):
+    """The features of the only adapter, as they are: what is meant by an adapter that edits the backbone."""
+
+    name: ClassVar[str] = "alone"
+    reads_backbone: ClassVar[bool] = False
+
+    def forward(self, hidden: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+        """Give the features, (B, T, W).
+
+        Raises:
+            ConfigError: they are those of several adapters.
+        """
+        if len(features) > 1:
+            raise ConfigError(
+                f"composition 'alone' gives the features of one adapter, and {', '.join(features)} are plugged; "
+                f"choose another one: `composition: {{name: concat}}` in a recipe, `recompose` in Python"
+            )
+        return next(iter(features.values()), hidden)
 
 
 class Concat(Composition):

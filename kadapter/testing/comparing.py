@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kadapter import Adapter, Backbone
+from kadapter.passes import run
 
 TOLERANCE = 1e-5
 """For what is computed in another order, absolute and relative."""
@@ -16,8 +17,7 @@ TOLERANCE = 1e-5
 def features_of(adapter: Adapter, backbone: Backbone, batch: Mapping[str, Tensor]) -> Tensor:
     """Give an adapter's features, (B, T, W), of a pass that keeps no more than it asks for, without gradient."""
     with torch.no_grad():
-        reads, borrows = frozenset(adapter.reads), frozenset(adapter.borrows)
-        return adapter(backbone(batch, reads, borrows, adapter.sequential_positions))
+        return run(backbone, batch, {"alone": adapter})[1]["alone"]
 
 
 def assert_same(actual: Tensor, expected: Tensor, rule: str) -> None:

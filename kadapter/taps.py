@@ -1,0 +1,220 @@
+"""Passes of a model, and the taps at its modules by which a pass is recorded, edited, ended early or begun late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from kadapter.adapter import Adapter, HiddenStates, LayerCall
+from kadapter.sites import Site, Sites
+
+Forward = Callable[..., Any]
+Role = Literal["layer", "entrance", "sublayer", "norm"]
+
+_NOT_REPEATED = (
+    "past_key_value",
+    "past_key_values",
+    "use_cache",
+    "output_attentions",
+    "output_hidden_states",
+)
+"""What a layer is told about its cache and its outputs, which is not for a copy of it."""
+
+
+class Enough(Exception):
+    """Everything that is read has been seen; the rest of the pass is not needed."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The lower part of a clean pass, which an edited one has in common with it.
+
+    Attributes:
+        first: the first layer that is not in it.
+        states: state number -> (B, T, W).
+        beside: layer number -> what the layer gave beside its state; None where it gave a state alone.
+    """
+
+    first: int
+    states: Mapping[int, Tensor]
+    beside: Mapping[int, tuple[Any, ...] | None]
+
+    def stand_in(self, number: int) -> Any:
+        """Give what layer `number` would give, but that only the last state of the trunk is right."""
+        state, beside = self.states[self.first - 1], self.beside[number]
+        return state if beside is None else (state, *beside)
+
+
+def below(editor: Adapter) -> frozenset[int]:
+    """Give the states that an edited pass has in common with a clean one, of those that it needs."""
+    first = min((site.layer for site in editor.edits), default=1)
+    return frozenset({first - 1, *editor.reads} & set(range(1, first)))
+
+
+def trunk_of(editor: Adapter, clean: HiddenStates) -> Trunk | None:
+    """Give what an edited pass need not compute again, if the clean one kept it."""
+    needed = below(editor)
+    if not needed or not needed <= clean.states.keys():
+        return None
+    return Trunk(min(site.layer for site in editor.edits), clean.states, clean.beside)
+
+
+@dataclass
+class Pass:
+    """One pass: what is kept of it, and what is done to it.
+
+    Attributes:
+        reads: the states to keep.
+        borrows: the layers whose calls to keep.
+        layers: L.
+        shape: (B, T).
+        editor: the adapter that edits this pass; None leaves it clean.
+        trunk: what need not be computed again; None computes all.
+        checkpointing: whether the layers that get a gradient keep nothing for the backward pass but what enters them.
+        states: state number -> (B, T, W).
+        calls: layer number -> how it was called.
+        beside: layer number -> what it gave beside its state; None where it gave a state alone.
+    """
+
+    reads: frozenset[int]
+    borrows: frozenset[int]
+    layers: int
+    shape: tuple[int, int]
+    editor: Adapter | None = None
+    trunk: Trunk | None = None
+    checkpointing: bool = False
+    states: dict[int, Tensor] = field(default_factory=dict)
+    calls: dict[int, LayerCall] = field(default_factory=dict)
+    beside: dict[int, tuple[Any, ...] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The last state of all is the model's own output: then the whole pass is needed.
+        needed = max({state + 1 for state in self.reads} | self.borrows, default=0)
+        self._enough_at = self.layers + 1 if self.layers in self.reads else needed
+        self._edits = self.editor.edits if self.editor is not None else frozenset()
+        self._first_edited = min((site.layer for site in self._edits), default=0)
+        self._entering: dict[Site, Tensor] = {}
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hear the calls inside this `with`, in this thread; raises Enough out of it when nothing is missing."""
+        token = _RUNNING.set(self)
+        try:
+            yield
+        finally:
+            _RUNNING.reset(token)
+
+    def layer(self, number: int, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Take note that layer `number` is called like this, and give what it gives."""
+        self._note(number, arguments, dict(options))
+        if self.trunk is not None and number < self.trunk.first:
+            return self.trunk.stand_in(number)
+        if self.checkpointing and torch.is_grad_enabled() and number >= self._first_edited:
+            output = checkpoint(self._again(forward), *arguments, use_reentrant=False, **options)
+        else:
+            output = forward(*arguments, **options)
+        hidden, beside = (output, None) if isinstance(output, Tensor) else (output[0], output[1:])
+        self.beside[number] = beside
+        edited = self._edited(Site(number, "output"), hidden, _first(arguments, options))
+        return edited if beside is None else (edited, *beside)
+
+    def _note(self, number: int, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        hidden = arguments[0] if arguments else options.pop("hidden_states")
+        if number - 1 in self.reads:
+            self.states[number - 1] = self.trunk.states.get(number - 1, hidden) if self.trunk else hidden
+        if number in self.borrows:
+            kept = {key: value for key, value in options.items() if key not in _NOT_REPEATED}
+            self.calls[number] = LayerCall(arguments[1:], kept)
+        if number >= self._enough_at:
+            raise Enough
+
+    def _again(self, forward: Forward) -> Forward:
+        """Let this pass hear what happens when a layer is computed again, in the backward pass."""
+
+        def run(*arguments: Any, **options: Any) -> Any:
+            with self.running():
+                return forward(*arguments, **options)
+
+        return run
+
+    def entrance(self, site: Site, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Remember what a sub-layer is given."""
+        if site in self._edits:
+            self._entering[site] = _first(arguments, options)
+        return forward(*arguments, **options)
+
+    def sublayer(self, site: Site, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Give what a sub-layer gives, edited."""
+        output = forward(*arguments, **options)
+        if site not in self._edits:
+            return output
+        entering = self._entering.pop(site)
+        if isinstance(output, Tensor):
+            return self._edited(site, output, entering)
+        return (self._edited(site, output[0], entering), *output[1:])
+
+    def norm(self, site: Site, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Give what a norm gives, or what the editor gives in its place."""
+        if site not in self._edits:
+            return forward(*arguments, **options)
+        hidden = _first(arguments, options)
+        return self._edited(site, hidden, hidden, forward)
+
+    def _edited(self, site: Site, hidden: Tensor, entering: Tensor, norm: Forward = lambda hidden: hidden) -> Tensor:
+        if self.editor is None or site not in self._edits:
+            return hidden
+        # Some families lay all tokens of a batch in one row.
+        rows = self.editor.edit(site, hidden.reshape(*self.shape, -1), entering.reshape(*self.shape, -1), norm)
+        return rows.reshape(hidden.shape)
+
+
+def _first(arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    return arguments[0] if arguments else next(iter(options.values()))
+
+
+# Taps are set once and ask which pass runs in their own thread: passes side by side do not hear each other.
+_RUNNING: ContextVar[Pass | None] = ContextVar("running", default=None)
+
+
+class _Tap:
+    """Stands in for the `forward` of a module: in a pass of ours, the pass decides what comes of a call."""
+
+    def __init__(self, role: Role, key: int | Site, forward: Forward) -> None:
+        self.role, self.key, self.forward = role, key, forward
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        running = _RUNNING.get()
+        if running is None:
+            return self.forward(*arguments, **options)
+        return getattr(running, self.role)(self.key, self.forward, arguments, options)
+
+
+def set_taps(layers: nn.ModuleList, sites: Sites) -> None:
+    """Let a pass hear, and change, the calls of these layers and what happens at these sites."""
+    for number, layer in enumerate(layers, start=1):
+        _tap(layer, "layer", number)
+    for site, module in sites.modules.items():
+        if site.place != "output":
+            _tap(module, "norm" if site.place.endswith("-norm") else "sublayer", site)
+    # Outermost, since a sub-layer that is one module is its own entrance.
+    for site, module in sites.entrances.items():
+        _tap(module, "entrance", site)
+
+
+def _tap(module: nn.Module, role: Role, key: int | Site) -> None:
+    module.forward = _Tap(role, key, module.forward)
+
+
+def drop_taps(copy: nn.Module) -> nn.Module:
+    """Make a copy of a layer or norm a module of its own."""
+    for module in copy.modules():
+        if isinstance(module.__dict__.get("forward"), _Tap):
+            del module.forward
+    return copy

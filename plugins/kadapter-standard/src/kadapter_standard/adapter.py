@@ -1,0 +1,92 @@
+"""The standard adapter: a bottleneck at one or two places of every layer, and copies of the norms that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from kadapter import Adapter, BackboneError, BackboneInfo, HiddenStates, Site
+from kadapter_standard.bottleneck import Bottleneck
+from kadapter_standard.config import PRESETS, StandardConfig, resolve
+
+
+class StandardAdapter(Adapter):
+    """Edits the backbone in a pass of its own; its features are the last state of that pass."""
+
+    name: ClassVar[str] = "standard"
+    Config: ClassVar[type] = StandardConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+
+    def __init__(self, config: StandardConfig, backbone: BackboneInfo) -> None:
+        config = resolve(config, backbone)
+        super().__init__(config, backbone)
+        self.reads = (backbone.layers,)
+        self.bottlenecks = nn.ModuleDict()
+        self.norms = nn.ModuleDict()
+        for site in _sublayers(config, backbone):
+            if size := config.size_in(site.layer):
+                place = _place_of(config, site, backbone)
+                self.bottlenecks[_key(place)] = Bottleneck(backbone.width, size, config)
+            # Where two sub-layers work side by side there is no norm between them.
+            if config.train_norms and (norm := _norm_of(site)) in backbone.sites:
+                self.norms[_key(norm)] = backbone.sites.copy_norm(norm)
+        self.edits = frozenset(map(_site, [*self.bottlenecks, *self.norms]))
+
+    @classmethod
+    def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the same options with random weights of ordinary size: at its start it does next to nothing."""
+        return {**options, "init": "random"}
+
+    def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Add what the bottleneck makes, and take the norm from the adapter where it has one: (B, T, W)."""
+        key = _key(site)
+        norm = self.norms[key] if key in self.norms else norm  # noqa: SIM401 (a ModuleDict has no `get`)
+        if key not in self.bottlenecks:
+            return norm(hidden)
+        # But at a norm, `norm` changes nothing.
+        taken = entering if self.config.form == "parallel" else norm(hidden)
+        return norm(hidden + self.bottlenecks[key](taken))
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        """Give the last state of the edited pass, (B, T, W)."""
+        return states[self.reads[0]]
+
+
+def _sublayers(config: StandardConfig, backbone: BackboneInfo) -> Iterator[Site]:
+    for layer in range(1, backbone.layers + 1):
+        if layer not in config.leave_out:
+            yield from (Site(layer, place) for place in config.places)
+
+
+def _place_of(config: StandardConfig, sublayer: Site, backbone: BackboneInfo) -> Site:
+    """Say where the bottleneck of a sub-layer works.
+
+    Raises:
+        BackboneError: the sum of what attention gives and the residual stream is asked for, where no norm takes it.
+    """
+    if config.form != "around-norm":
+        return sublayer
+    if backbone.sites.post_norm:
+        return _norm_of(sublayer)
+    if sublayer.place == "feedforward":
+        return Site(sublayer.layer, "output")
+    raise BackboneError(
+        f"adapter type 'standard': form is 'around-norm' at attention, but backbone '{backbone.name}' has its norms "
+        f"before its sub-layers; take form 'sequential', or feedforward alone"
+    )
+
+
+def _norm_of(sublayer: Site) -> Site:
+    return Site(sublayer.layer, "attention-norm" if sublayer.place == "attention" else "feedforward-norm")
+
+
+def _key(site: Site) -> str:
+    """Name a site as parameters are named: no dots."""
+    return f"{site.layer}-{site.place}"
+
+
+def _site(key: str) -> Site:
+    layer, _, place = key.partition("-")
+    return Site(int(layer), place)  # type: ignore[arg-type]

@@ -1,0 +1,44 @@
+"""The bottleneck: W → m → W with a non-linearity between (Houlsby et al. 2019, section 2.1); the caller adds it."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+from kadapter_standard.config import Init, StandardConfig
+
+
+class Bottleneck(nn.Module):
+    """Down to m, a non-linearity, up to W again: 2 W m + m + W parameters."""
+
+    def __init__(self, width: int, size: int, config: StandardConfig) -> None:
+        super().__init__()
+        self.norm_before = nn.LayerNorm(width) if config.norm_before else nn.Identity()
+        self.down = nn.Linear(width, size)
+        self.activation = ACT2FN[config.activation]
+        self.up = nn.Linear(size, width)
+        self.scale = nn.Parameter(self.up.weight.new_ones(1)) if config.scale == "learned" else float(config.scale)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm_after = nn.LayerNorm(width) if config.norm_after else nn.Identity()
+        _start(self.down, self.up, config.init)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map (B, T, W) to what is to be added, (B, T, W)."""
+        given = self.up(self.activation(self.down(self.norm_before(hidden))))
+        return self.norm_after(self.dropout(given * self.scale))
+
+
+def _start(down: nn.Linear, up: nn.Linear, init: Init) -> None:
+    for projection in (down, up):
+        nn.init.zeros_(projection.bias)
+        if init == "houlsby":
+            # A tenth of it in the published code; this is what the paper says (section 3.1).
+            nn.init.trunc_normal_(projection.weight, std=1e-2, a=-2e-2, b=2e-2)
+        elif init == "bert":
+            nn.init.normal_(projection.weight, std=0.02)
+        else:
+            nn.init.kaiming_uniform_(projection.weight, a=math.sqrt(5))
+    if init == "zero":
+        nn.init.zeros_(up.weight)
