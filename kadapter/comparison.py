@@ -168,7 +168,8 @@ def _trained(row: str, recipe: Recipe, seed: int, folder: Path, registry: Regist
 def _costs(runs: Sequence[Path]) -> dict[str, Any]:
     """Give the median of what each run says of its cost."""
     results = [read_json(run / "result.json", "finished run") for run in runs]
-    return {cost: median(r[cost] for r in results) for cost in COSTS if all(cost in r for r in results)}
+    facts = ("backbone_parameters", *COSTS)
+    return {fact: median(r[fact] for r in results) for fact in facts if all(fact in r for r in results)}
 
 
 def summary(scores: Sequence[Scores]) -> dict[str, Any]:
@@ -203,7 +204,7 @@ def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     costs = [cost for cost in COSTS if all(cost in row for row in report["rows"].values())]
     heads = ["row", *(f"{split} {metric}" for split, metric in pairs), *(COSTS[cost] for cost in costs)]
     return heads, [
-        [name, *(_percent(row["scores"][split][metric]) for split, metric in pairs), *(_number(row[c]) for c in costs)]
+        [name, *(_percent(row["scores"][split][metric]) for split, metric in pairs), *(_cost(row, c) for c in costs)]
         for name, row in report["rows"].items()
     ]
 
@@ -211,6 +212,13 @@ def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 def _percent(value: Mapping[str, float]) -> str:
     spread = f" ± {100 * value['spread']:.1f}" if value["spread"] else ""
     return f"{100 * value['mean']:.1f}{spread}"
+
+
+def _cost(row: Mapping[str, Any], cost: str) -> str:
+    """Give a cost; of the trained parameters also their share, in percent of the backbone's."""
+    if cost != "trained_parameters" or "backbone_parameters" not in row:
+        return _number(row[cost])
+    return f"{_number(row[cost])} ({100 * row[cost] / row['backbone_parameters']:.3g} %)"
 
 
 def _number(value: float) -> str:

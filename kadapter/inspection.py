@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kadapter.adapter import BackboneInfo
 from kadapter.backbone import load_backbone
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.files import read_json
@@ -26,7 +27,7 @@ def inspect(what: str, registry: Registry | None = None) -> dict[str, Any]:
     if what in registry.knowledge:
         return _knowledge(what, registry)
     try:
-        return load_backbone(what, registry).info.as_dict()
+        return _backbone(load_backbone(what, registry).info)
     except BackboneError as error:
         there = ", ".join(registry.knowledge) or "none"
         raise UnknownNameError(f"'{what}' is no folder, no installed knowledge ({there}), and {error}") from error
@@ -38,6 +39,12 @@ def _saved(folder: Path) -> dict[str, Any]:
         return read_json(folder / "model.json", "saved model")
     said, tensors = describe_adapter(folder), read_tensors(folder / "adapter.safetensors")
     return {**said, "parameters": sum(tensor.numel() for tensor in tensors.values())}
+
+
+def _backbone(info: BackboneInfo) -> dict[str, Any]:
+    """Say, beside the facts, which modules the sites of the first layer are."""
+    paths = {site.place: path for site, path in sorted(info.sites.paths.items()) if site.layer == 1}
+    return {**info.as_dict(), "sites of layer 1": paths}
 
 
 def _knowledge(name: str, registry: Registry) -> dict[str, Any]:

@@ -220,10 +220,11 @@ class KnowledgeModel(nn.Module):
             "task": {"name": self.task.name, **asdict(self.task.config)} if self.task else None,
         }
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Save memory: a backward pass computes the layers of the backbone that it goes through again.
+    def gradient_checkpointing_enable(self, **options: Any) -> None:
+        """Save memory: a backward pass through the backbone computes its layers again.
 
-        Named as in transformers, whose Trainer calls it; its options are those of another mechanism and not used.
+        Args:
+            options: what transformers' Trainer says of its own way to do it; not needed here.
         """
         self.backbone.checkpointing = True
 

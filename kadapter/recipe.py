@@ -30,6 +30,8 @@ class Training:
         clip: largest norm of the gradient.
         seed: of the initial weights, the order of the data and dropout.
         precision: of the computation; weights stay in float32.
+        gradient_checkpointing: whether a backward pass through the backbone computes its layers again: less memory,
+            more time.
         trains: what gets gradients, of "head", "composition", "adapters" (all that are plugged) and "backbone"; null
             is head, composition and the adapters that are new. The rest is frozen.
         report_to: integrations of transformers to log to ("tensorboard", "wandb", …).
@@ -43,6 +45,7 @@ class Training:
     clip: float = 1.0
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
     trains: tuple[Part, ...] | None = None
     report_to: tuple[str, ...] = ()
 

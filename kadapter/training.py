@@ -114,6 +114,7 @@ def build_model(recipe: Recipe, base: KnowledgeModel, task: Task, registry: Regi
     if not goes_on:
         model.recompose(recipe.composition or model.usual_composition("concat"), registry)
     _freeze(model, recipe)
+    model.backbone.checkpointing = recipe.training.gradient_checkpointing
     return model
 
 

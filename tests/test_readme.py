@@ -36,6 +36,7 @@ DATA = {
     "val_wiki.json": "fewrel",
     "UD_English-EWT/en_ewt-ud-train.conllu": "conllu",
     "UD_English-EWT/en_ewt-ud-dev.conllu": "conllu",
+    "SICK_train.txt": "sick",
     **{f"crossner/politics/{split}.txt": "tagged" for split in ("train", "dev", "test")},
 }
 """What the pages call a published file -> our sample in its format."""

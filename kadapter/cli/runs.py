@@ -52,7 +52,7 @@ def _facts(run: Run) -> dict[str, Any]:
     return {
         "examples": ", ".join(f"{name} {s['examples']:,}" for name, s in result["data"]["splits"].items()),
         "left out": _left_out(result["data"]),
-        "trained parameters": f"{result['trained_parameters']:,} ({share:.0%} of the backbone's)",
+        "trained parameters": f"{result['trained_parameters']:,} ({100 * share:.3g} % of the backbone's)",
         "time": f"{result['seconds']:.0f} s for {result['steps']:,} steps",
         **{f"validation {metric}": f"{value:.3f}" for metric, value in result["validation"].items()},
     }

@@ -249,11 +249,15 @@ def test_a_summary_says_mean_and_sample_standard_deviation():
 def test_a_table_has_a_row_each_in_percent():
     rows = {
         "backbone": {"scores": {"test": {"f1": {"mean": 0.5, "spread": 0.0}}}, "trained_parameters": 1234.0},
-        "adapter": {"scores": {"test": {"f1": {"mean": 0.812, "spread": 0.0123}}}, "trained_parameters": 12},
+        "adapter": {
+            "scores": {"test": {"f1": {"mean": 0.812, "spread": 0.0123}}},
+            "trained_parameters": 12,
+            "backbone_parameters": 9600,
+        },
     }
     assert as_markdown({"rows": rows}).splitlines() == [
         "| row | test f1 | trained parameters |",
         "| --- | ---: | ---: |",
         "| backbone | 50.0 | 1,234 |",
-        "| adapter | 81.2 ± 1.2 | 12 |",
+        "| adapter | 81.2 ± 1.2 | 12 (0.125 %) |",
     ]
