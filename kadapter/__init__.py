@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kadapter.adapter import Adapter, BackboneInfo, HiddenStates, build_adapter
+    from kadapter.adapter import Adapter, BackboneInfo, HiddenStates, LowRank, build_adapter
     from kadapter.backbone import Backbone, BackboneAlias, load_backbone
     from kadapter.comparison import compare
     from kadapter.composing import compose
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kadapter.training import finetune, pretrain
 
 _HOMES = {
-    "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "build_adapter"],
+    "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "LowRank", "build_adapter"],
     "backbone": ["Backbone", "BackboneAlias", "load_backbone"],
     "comparison": ["compare"],
     "composing": ["compose"],
@@ -61,6 +61,7 @@ __all__ = [
     "KnowledgeModel",
     "KnowledgeModule",
     "KnowledgeSource",
+    "LowRank",
     "Recipe",
     "Registry",
     "Site",

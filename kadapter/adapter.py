@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +114,27 @@ class HiddenStates:
         return ((allowed.tril() if self.causal else allowed) | own)[:, None]
 
 
+@dataclass(frozen=True)
+class LowRank:
+    """What an adapter adds at a site: up @ activation(down @ x + down_bias) + up_bias.
+
+    Attributes:
+        down: (m, W).
+        down_bias: (m,).
+        activation: of the m values between, as transformers names it.
+        up: (W, m).
+        up_bias: (W,).
+        takes: what x is: "hidden", normalised where there is a norm, or "entering".
+    """
+
+    down: Tensor
+    down_bias: Tensor
+    activation: str
+    up: Tensor
+    up_bias: Tensor
+    takes: Literal["hidden", "entering"]
+
+
 class Adapter(nn.Module):
     """A knowledge adapter. A type of adapter is a subclass, which a plugin returns from `register_adapter_types`.
 
@@ -126,6 +147,8 @@ class Adapter(nn.Module):
         edits: the sites of the backbone that `edit` rewrites. With any, the adapter has a pass of its own, which nobody
             else sees, and `forward` is given the states of that pass; without, it reads the clean one.
         trained_on: what is known of its training: recipe, data, metrics.
+        watched: None; or a dict in which a type that mixes notes the weights of the last pass: place -> what is mixed
+            -> (B, T).
         sequential_positions: asks that padding be numbered as tokens are; it must then be on the right, where only
             its own states show that.
     """
@@ -138,6 +161,7 @@ class Adapter(nn.Module):
     edits: frozenset[Site] = frozenset()
     sequential_positions: bool = False
     trained_on: Mapping[str, Any] = {}
+    watched: dict[str, dict[str, Tensor]] | None = None
 
     def __init__(self, config: Any, backbone: BackboneInfo) -> None:
         super().__init__()
@@ -157,7 +181,7 @@ class Adapter(nn.Module):
         raise TypeError(f"adapter type {type(self).__name__} does not say how it gives features")
 
     def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
-        """Give what takes the place of `hidden` at one of the sites `edits`, (B, T, W).
+        """Give what takes the place of `hidden` at one of the sites `edits`, (B, T, W): by default `hidden` + `add`.
 
         Args:
             site: where the pass has come to.
@@ -165,7 +189,23 @@ class Adapter(nn.Module):
             entering: (B, T, W), what the sub-layer, norm or layer is given.
             norm: the backbone's own norm, at a norm, where the edit gives what leaves it; elsewhere the identity.
         """
+        return norm(hidden + self.add(site, hidden, entering, norm))
+
+    def add(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Give what is added to `hidden` at one of the sites `edits`, (B, T, W); the arguments are those of `edit`."""
         raise TypeError(f"adapter type {type(self).__name__} does not say how it edits")
+
+    def adds(self, site: Site) -> bool:
+        """Say whether `edit` does no more than `add` at a site."""
+        return True
+
+    def low_rank(self, site: Site) -> LowRank | None:
+        """Give what `add` does at a site as matrices, where it is no more than that, so that it can be folded."""
+        return None
+
+    def penalty(self) -> Tensor | None:
+        """Give what is added to the loss in training, a scalar."""
+        return None
 
 
 def build_adapter(options: Mapping[str, Any], backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:

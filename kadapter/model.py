@@ -254,6 +254,9 @@ class KnowledgeModel(nn.Module):
         hidden = states.get(last)
         composed = self.composition(hidden, features)
         loss, logits = self._answer(composed, batch)
+        if loss is not None and self.training:
+            penalties = (adapter.penalty() for adapter in adapters.values() if adapter.training)
+            loss = sum((penalty for penalty in penalties if penalty is not None), start=loss)
         return KnowledgeOutput(loss, logits, composed, hidden, features)
 
     def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:

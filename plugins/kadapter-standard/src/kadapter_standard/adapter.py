@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from kadapter import Adapter, BackboneError, BackboneInfo, HiddenStates, Site
+from kadapter import Adapter, BackboneError, BackboneInfo, HiddenStates, LowRank, Site
 from kadapter_standard.bottleneck import Bottleneck
 from kadapter_standard.config import PRESETS, StandardConfig, resolve
 
@@ -43,11 +43,25 @@ class StandardAdapter(Adapter):
         """Add what the bottleneck makes, and take the norm from the adapter where it has one: (B, T, W)."""
         key = _key(site)
         norm = self.norms[key] if key in self.norms else norm  # noqa: SIM401 (a ModuleDict has no `get`)
-        if key not in self.bottlenecks:
-            return norm(hidden)
+        return super().edit(site, hidden, entering, norm) if key in self.bottlenecks else norm(hidden)
+
+    def add(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Give what the bottleneck makes, (B, T, W)."""
         # But at a norm, `norm` changes nothing.
         taken = entering if self.config.form == "parallel" else norm(hidden)
-        return norm(hidden + self.bottlenecks[key](taken))
+        return self.bottlenecks[_key(site)](taken)
+
+    def adds(self, site: Site) -> bool:
+        """Say whether the backbone's own norm stays."""
+        return _key(site) in self.bottlenecks and _key(site) not in self.norms
+
+    def low_rank(self, site: Site) -> LowRank | None:
+        """Give the bottleneck as matrices, unless norms, its own or the adapter's, stand around it."""
+        config = self.config
+        if config.norm_before or config.norm_after or not self.adds(site):
+            return None
+        takes: Literal["hidden", "entering"] = "entering" if config.form == "parallel" else "hidden"
+        return self.bottlenecks[_key(site)].low_rank(takes, config.activation)
 
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last state of the edited pass, (B, T, W)."""

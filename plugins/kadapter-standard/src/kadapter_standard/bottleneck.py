@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
+from kadapter import LowRank
 from kadapter_standard.config import Init, StandardConfig
 
 
@@ -28,6 +30,11 @@ class Bottleneck(nn.Module):
         """Map (B, T, W) to what is to be added, (B, T, W)."""
         given = self.up(self.activation(self.down(self.norm_before(hidden))))
         return self.norm_after(self.dropout(given * self.scale))
+
+    def low_rank(self, takes: Literal["hidden", "entering"], activation: str) -> LowRank:
+        """Give it as matrices, scaled."""
+        up, up_bias = self.up.weight * self.scale, self.up.bias * self.scale
+        return LowRank(self.down.weight, self.down.bias, activation, up, up_bias, takes)
 
 
 def _start(down: nn.Linear, up: nn.Linear, init: Init) -> None:

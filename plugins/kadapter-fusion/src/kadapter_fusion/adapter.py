@@ -1,0 +1,134 @@
+"""The fusion: trained members, which stay as they are, and a mixer at every place where they give something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from kadapter import Adapter, BackboneInfo, HiddenStates, Site
+from kadapter_fusion.config import FusionConfig
+from kadapter_fusion.folded import Folded, fold
+from kadapter_fusion.members import build_members, options_of
+from kadapter_fusion.mixer import Mixer
+
+
+class FusionAdapter(Adapter):
+    """Knowledge composition: of backbone, members and mixers, only the mixers are trained."""
+
+    name: ClassVar[str] = "fusion"
+    Config: ClassVar[type] = FusionConfig
+
+    def __init__(self, config: FusionConfig, backbone: BackboneInfo) -> None:
+        members = build_members(config.members, backbone)
+        config = replace(config, members={name: options_of(member) for name, member in members.items()})
+        super().__init__(config, backbone)
+        self.members = nn.ModuleDict(members)
+        self.members.requires_grad_(False)
+        adapters: Sequence[Adapter] = list(members.values())
+        self.edits = frozenset().union(*(adapter.edits for adapter in adapters))
+        self.reads = (backbone.layers,)
+        if not self.edits:
+            self.reads = tuple(sorted({backbone.layers}.union(*(adapter.reads for adapter in adapters))))
+            self.borrows = tuple(sorted(set().union(*(adapter.borrows for adapter in adapters))))
+            self.sequential_positions = any(adapter.sequential_positions for adapter in adapters)
+        places = [_key(site) for site in sorted(self.edits)] or ["output"]
+        self.mixers = nn.ModuleDict({place: Mixer(backbone.width, config) for place in places})
+        self.steps = nn.Buffer(torch.zeros((), dtype=torch.long))
+        self._folded: dict[str, Folded | None] = {}
+        self.register_load_state_dict_post_hook(lambda *_: self._folded.clear())
+
+    @property
+    def temperature(self) -> Tensor:
+        """What scores are divided by at this step of the training, a scalar."""
+        start, share = self.config.temperature, self.steps / self.config.cooling
+        return (start - (start - 1) * share).clamp(min=1.0)
+
+    def members_at(self, place: str) -> dict[str, Adapter]:
+        """Give those that are mixed at a place, "LAYER-PLACE" or "output"."""
+        layer, _, where = place.partition("-")
+        kept = self.config.kept.get(layer, tuple(self.members))
+        adapters: dict[str, Adapter] = {name: self.members[name] for name in kept}  # type: ignore[misc]
+        if not self.edits:
+            return adapters
+        site = Site(int(layer), where)  # type: ignore[arg-type]
+        return {name: adapter for name, adapter in adapters.items() if site in adapter.edits}
+
+    def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Mix what the members that edit this site give, (B, T, W)."""
+        place, asking = _key(site), norm(hidden)
+        members = self.members_at(place)
+        if not members:
+            return asking
+        if folded := self._fold(place, site, members.values()):
+            mixed, weights = folded(asking, entering, hidden, self.temperature)
+            self._note(place, members, weights)
+            return norm(mixed)
+        inside = all(member.adds(site) for member in members.values())
+        # A member with a norm of its own gives what leaves the norm: then the mix is made there.
+        given = [
+            member.add(site, hidden, entering, norm) if inside else member.edit(site, hidden, entering, norm) - asking
+            for member in members.values()
+        ]
+        stream = hidden if inside else asking
+        mixed, weights = self.mixers[place](asking, torch.stack(given), stream, self.temperature)
+        self._note(place, members, weights)
+        return norm(mixed) if inside else mixed
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""
+        if self.training:
+            self.steps += 1
+        last = states[self.backbone.layers]
+        if self.edits:
+            return last
+        members = self.members_at("output")
+        given = torch.stack([member(states) for member in members.values()])
+        mixed, weights = self.mixers["output"](last, given, last.new_zeros(()), self.temperature)
+        self._note("output", members, weights)
+        return mixed
+
+    def _note(self, place: str, members: Mapping[str, Adapter], weights: Tensor) -> None:
+        if self.watched is not None:
+            self.watched[place] = dict(zip(members, weights.detach().unbind(-1), strict=True))
+
+    def _fold(self, place: str, site: Site, members: Iterable[Adapter]) -> Folded | None:
+        """Give the fast path of a place, if nothing is trained and all members there are of low rank."""
+        if self.training or torch.is_grad_enabled() or self.config.residual == "before":
+            return None
+        if place not in self._folded:
+            parts = [member.low_rank(site) if member.adds(site) else None for member in members]
+            whole = [part for part in parts if part is not None]
+            mixer: Any = self.mixers[place]
+            self._folded[place] = fold(mixer, whole) if len(whole) == len(parts) else None
+        return self._folded[place]
+
+    def penalty(self) -> Tensor | None:
+        """Keep the value matrices near the identity (section 3.2.2): in the loss, not after the step."""
+        parts = [part for mixer in self.mixers.values() if (part := mixer.penalty()) is not None]
+        return self.config.regularization * torch.stack(parts).sum() if parts else None
+
+    def requires_grad_(self, requires_grad: bool = True) -> FusionAdapter:
+        """Let the mixers be trained, or no longer; the members stay as they are."""
+        super().requires_grad_(requires_grad)
+        self.members.requires_grad_(False)
+        return self
+
+    def train(self, mode: bool = True) -> FusionAdapter:
+        """Switch mode; the members stay in evaluation mode."""
+        self._folded.clear()
+        super().train(mode)
+        self.members.eval()
+        return self
+
+    def _apply(self, *arguments: Any, **options: Any) -> FusionAdapter:
+        self._folded.clear()
+        return super()._apply(*arguments, **options)
+
+
+def _key(site: Site) -> str:
+    """Name a place as parameters are named: no dots."""
+    return f"{site.layer}-{site.place}"

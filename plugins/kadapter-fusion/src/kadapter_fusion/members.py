@@ -1,0 +1,39 @@
+"""The members of a fusion: trained adapters, built from what a config says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from kadapter import Adapter, BackboneInfo, ConfigError, build_adapter, load_adapter
+
+
+def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[str, Adapter]:
+    """Load each member from its folder or from installed knowledge, or build it fresh from its options.
+
+    Raises:
+        ConfigError: some edit the backbone and some only read it, or a name cannot be one.
+        KadapterError: one of its children says what is wrong with a member.
+    """
+    built = {name: _member(member, backbone) for name, member in members.items()}
+    for name in built:
+        if "." in name:
+            raise ConfigError(f"adapter type 'fusion': a member is called '{name}'; a name has no dots")
+    editing = [name for name, adapter in built.items() if adapter.edits]
+    if editing and len(editing) < len(built):
+        reading = ", ".join(name for name in built if name not in editing)
+        raise ConfigError(
+            f"adapter type 'fusion': {', '.join(editing)} edit the backbone and {reading} only read it; fuse each kind "
+            f"by itself, and plug both fusions side by side"
+        )
+    return built
+
+
+def _member(member: Any, backbone: BackboneInfo) -> Adapter:
+    return build_adapter(member, backbone) if isinstance(member, Mapping) else load_adapter(member, backbone)
+
+
+def options_of(adapter: Adapter) -> dict[str, Any]:
+    """Say what builds an adapter of the same shape."""
+    return {"type": adapter.name, **asdict(adapter.config)}
