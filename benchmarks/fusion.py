@@ -1,0 +1,124 @@
+"""A forward pass with a fusion of three adapters, as a ratio to the plain backbone; the peer package in the same run.
+
+    python benchmarks/fusion.py --output benchmarks/results/fusion.json
+
+The peer, AdapterHub's `adapters`, needs transformers 4.57 (requirements/transformers-4.txt); without it, its rows are left
+out. A random model of BERT-base's shape, 8 sentences of 64 tokens, float32; medians of interleaved passes after warm-up.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from transformers import BertConfig, BertModel
+
+from kadapter import Backbone, KnowledgeModel
+from kadapter.testing import fill_randomly, tiny_tokenizer
+
+SIZE = {"type": "standard", "preset": "pfeiffer"}
+
+
+def main(
+    output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    repetitions: Annotated[int, typer.Option(help="Passes of each row.")] = 40,
+    members: Annotated[int, typer.Option(help="Adapters that are fused.")] = 3,
+    batch: Annotated[int, typer.Option(help="Sentences.")] = 8,
+    tokens: Annotated[int, typer.Option(help="Tokens of each.")] = 64,
+    layers: Annotated[int, typer.Option(help="Of the backbone.")] = 12,
+) -> None:
+    """Measure every row in turn, over and over; print and write seconds and ratios."""
+    torch.set_num_threads(2)
+    given = torch.randint(5, 100, (batch, tokens))
+    rows = {**our_rows(given, members, layers), **peer_rows(given, members, layers)}
+    seconds = interleaved(rows, repetitions)
+    plain = seconds["plain backbone"]
+    report = {
+        "setting": {"members": members, "batch": batch, "tokens": tokens, "layers": layers, "width": 768},
+        "rows": {row: {"seconds": round(s, 5), "ratio": round(s / plain, 3)} for row, s in seconds.items()},
+        "repetitions": repetitions,
+        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "versions": {name: metadata.version(name) for name in ("kadapter", "torch", "transformers")},
+    }
+    print(json.dumps(report, indent=2))
+    if output:
+        output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def bert(layers: int) -> BertModel:
+    """Give a random model of BERT-base's shape, in evaluation mode."""
+    return BertModel(BertConfig(vocab_size=1000, num_hidden_layers=layers)).eval()
+
+
+def our_rows(given: torch.Tensor, members: int, layers: int) -> dict[str, Callable[[], object]]:
+    """Give the plain backbone, one adapter, the fusion, and the fusion as it is computed in training."""
+    plain = bert(layers)
+    tokenizer = tiny_tokenizer()
+
+    def model(adapter: dict[str, object]) -> KnowledgeModel:
+        made = KnowledgeModel(Backbone(plain, tokenizer))
+        made.plug("it", adapter)
+        fill_randomly(made.adapters)
+        made.recompose(made.usual_composition("sum"))
+        return made.eval()
+
+    one = model(SIZE)
+    fused = model({"type": "fusion", "members": {f"member-{n}": SIZE for n in range(members)}})
+
+    def unfolded() -> object:
+        with torch.enable_grad():
+            return fused(input_ids=given)
+
+    return {
+        "plain backbone": lambda: plain(input_ids=given),
+        "one adapter": lambda: one(input_ids=given),
+        "fusion": lambda: fused(input_ids=given),
+        "fusion, not folded": unfolded,
+    }
+
+
+def peer_rows(given: torch.Tensor, members: int, layers: int) -> dict[str, Callable[[], object]]:
+    """Give the same for the peer package, where it is installed."""
+    try:
+        import adapters
+        from adapters.composition import Fuse
+    except ImportError:
+        return {}
+    peer = bert(layers)
+    adapters.init(peer)
+    names = [f"member{n}" for n in range(members)]
+    for name in names:
+        peer.add_adapter(name, config="seq_bn")
+    peer.add_adapter_fusion(Fuse(*names))
+    peer.eval()
+
+    def active(setup: object) -> object:
+        peer.set_active_adapters(setup)
+        return peer(input_ids=given)
+
+    return {"peer, one adapter": lambda: active(names[0]), "peer, fusion": lambda: active(Fuse(*names))}
+
+
+def interleaved(rows: dict[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
+    """Give the median seconds of each row; every round runs all of them once."""
+    seconds: dict[str, list[float]] = {row: [] for row in rows}
+    with torch.no_grad():
+        for turn in range(repetitions + 3):
+            for row, run in rows.items():
+                started = time.perf_counter()
+                run()
+                if turn >= 3:
+                    seconds[row].append(time.perf_counter() - started)
+    return {row: statistics.median(values) for row, values in seconds.items()}
+
+
+if __name__ == "__main__":
+    typer.run(main)
