@@ -2,8 +2,9 @@
 
     python benchmarks/fusion.py --output benchmarks/results/fusion.json
 
-The peer, AdapterHub's `adapters`, needs transformers 4.57 (requirements/transformers-4.txt); without it, its rows are left
-out. A random model of BERT-base's shape, 8 sentences of 64 tokens, float32; medians of interleaved passes after warm-up.
+The peer, AdapterHub's `adapters`, needs transformers 4.57 (requirements/transformers-4.txt); without it, its rows are
+left out. A random model of BERT-base's shape, 8 sentences of 64 tokens, float32; medians of interleaved passes after
+warm-up.
 """
 
 from __future__ import annotations

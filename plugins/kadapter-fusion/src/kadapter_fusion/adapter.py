@@ -44,18 +44,16 @@ class FusionAdapter(Adapter):
     @property
     def temperature(self) -> Tensor:
         """What scores are divided by at this step of the training, a scalar."""
-        start, share = self.config.temperature, self.steps / self.config.cooling
+        start, share = float(self.config.temperature), self.steps / self.config.cooling
         return (start - (start - 1) * share).clamp(min=1.0)
 
     def members_at(self, place: str) -> dict[str, Adapter]:
         """Give those that are mixed at a place, "LAYER-PLACE" or "output"."""
-        layer, _, where = place.partition("-")
-        kept = self.config.kept.get(layer, tuple(self.members))
+        kept = self.config.kept.get(place, tuple(self.members))
         adapters: dict[str, Adapter] = {name: self.members[name] for name in kept}  # type: ignore[misc]
         if not self.edits:
             return adapters
-        site = Site(int(layer), where)  # type: ignore[arg-type]
-        return {name: adapter for name, adapter in adapters.items() if site in adapter.edits}
+        return {name: adapter for name, adapter in adapters.items() if place in map(_key, adapter.edits)}
 
     def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Mix what the members that edit this site give, (B, T, W)."""
@@ -81,7 +79,7 @@ class FusionAdapter(Adapter):
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""
         if self.training:
-            self.steps += 1
+            self.steps.add_(1)
         last = states[self.backbone.layers]
         if self.edits:
             return last
@@ -106,9 +104,18 @@ class FusionAdapter(Adapter):
             self._folded[place] = fold(mixer, whole) if len(whole) == len(parts) else None
         return self._folded[place]
 
+    def with_members(self, kept: Mapping[str, Sequence[str]]) -> FusionAdapter:
+        """Give a fusion that mixes, at each place, only the members that are named: place -> members."""
+        used = {name: options for name, options in self.config.members.items() if any(name in k for k in kept.values())}
+        fusion = FusionAdapter(replace(self.config, members=used, kept=kept), self.backbone)
+        mine = self.state_dict()
+        fusion.load_state_dict({key: mine[key] for key in fusion.state_dict()})
+        return fusion.train(self.training)
+
     def penalty(self) -> Tensor | None:
         """Keep the value matrices near the identity (section 3.2.2): in the loss, not after the step."""
-        parts = [part for mixer in self.mixers.values() if (part := mixer.penalty()) is not None]
+        mixers: Any = self.mixers.values()
+        parts = [part for mixer in mixers if (part := mixer.penalty()) is not None]
         return self.config.regularization * torch.stack(parts).sum() if parts else None
 
     def requires_grad_(self, requires_grad: bool = True) -> FusionAdapter:

@@ -17,7 +17,8 @@ class FusionConfig:
     Attributes:
         members: name -> adapter: a folder, the name of installed knowledge, or options. All of them edit the backbone,
             or all of them only read it.
-        kept: layer, or "output" -> the members that are mixed there; a layer that is not named has all of them.
+        kept: place ("3-feedforward-norm", "output") -> the members that are mixed there; a place that is not named has
+            all of them.
         query, key, value: whether what asks, what is asked and what is mixed go through a matrix of W × W first.
         residual: when the stream joins: "after" the value matrix, or "before" it.
         dropout: on the scores.

@@ -64,7 +64,9 @@ def fold(mixer: Mixer, members: Sequence[LowRank]) -> Folded:
     """Fold a mixer, whose stream joins after the value matrix, and the members of its place."""
     width = members[0].down.shape[1]
     identity = torch.eye(width, device=members[0].down.device)
-    query, shift = (identity, identity.new_zeros(width)) if mixer.query is None else (mixer.query.weight, mixer.query.bias)
+    query, shift = (
+        (identity, identity.new_zeros(width)) if mixer.query is None else (mixer.query.weight, mixer.query.bias)
+    )
     key = identity if mixer.key is None else mixer.key.weight
     value = identity if mixer.value is None else mixer.value
     ups, biases = torch.cat([m.up for m in members], 1), torch.stack([m.up_bias for m in members])

@@ -61,7 +61,8 @@ class StandardAdapter(Adapter):
         if config.norm_before or config.norm_after or not self.adds(site):
             return None
         takes: Literal["hidden", "entering"] = "entering" if config.form == "parallel" else "hidden"
-        return self.bottlenecks[_key(site)].low_rank(takes, config.activation)
+        bottleneck: Any = self.bottlenecks[_key(site)]
+        return bottleneck.low_rank(takes, config.activation)
 
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last state of the edited pass, (B, T, W)."""
