@@ -61,8 +61,6 @@ class StandardConfig:
         self._check("activation", self.activation in ACT2FN, f"one of {', '.join(sorted(ACT2FN))}")
         self._check("scale", self.scale == "learned" or math.isfinite(float(self.scale)), "a number or 'learned'")
         self._check("dropout", 0 <= self.dropout < 1, "0 or more and under 1")
-        if not any(self._sizes) and not self.train_norms:
-            raise ConfigError("adapter type 'standard': with size 0 and without train_norms there is nothing to train")
 
     def _check(self, name: str, holds: bool, must_be: str) -> None:
         if not holds:
