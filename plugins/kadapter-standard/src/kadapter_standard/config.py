@@ -137,4 +137,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "seq_bn": _PFEIFFER,
     "par_bn": _PARALLEL,
 }
-"""Those of the papers, and, with an underscore, AdapterHub's names for what its package builds."""
+"""Those of the papers, and, with an underscore, AdapterHub's names for what its package builds.
+
+But where norms stand before the sub-layers, AdapterHub's "par_bn" takes the residual stream, not its norm.
+"""
