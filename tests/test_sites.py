@@ -24,7 +24,6 @@ from kadapter import (
 from kadapter.testing import FAMILIES, SENTENCES, save_tiny_backbone, tiny_backbone, tiny_batch, tiny_tokenizer
 from kadapter.testing.comparing import assert_same
 
-PLACES = ("attention", "attention-norm", "feedforward", "feedforward-norm", "output")
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -329,8 +328,8 @@ def test_what_runs_several_times_in_a_layer_is_no_site():
     backbone = tiny_backbone("bert")
     backbone.layers[1].output.__class__ = Twice
     sites = Backbone(backbone.model, backbone.tokenizer).info.sites
-    assert Site(1, "feedforward") in sites
-    assert {site.place for site in sites.modules if site.layer == 2} == {"attention", "attention-norm", "output"}
+    assert sites.paths[Site(1, "feedforward")] == "encoder.layer.0.output.dense"
+    assert not {"encoder.layer.1.output.dense", "encoder.layer.1.output.LayerNorm"} & {*sites.paths.values()}
 
 
 # --- copies of norms
@@ -370,7 +369,9 @@ def test_an_edit_is_given_what_transformers_computes_there(tiny, family, side):
     batch = positioned(backbone, side)
     sites = [site for site in backbone.info.sites.modules if site.layer in (2, 4)]
     given, features = spied(backbone, sites, batch)
-    paths = {Site(layer, place): path for layer in (2, 4) for place, path in paths_of(layout, layer, layer == 4).items()}
+    paths = {
+        Site(layer, place): path for layer in (2, 4) for place, path in paths_of(layout, layer, layer == 4).items()
+    }
     entrances = {Site(layer, "attention"): path_of(layout, layer, layout.attention_entrance) for layer in (2, 4)}
     entrances |= {Site(layer, "feedforward"): path_of(layout, layer, layout.feedforward_entrance) for layer in (2, 4)}
     seen, last = bare(backbone, batch, {*paths.values(), *entrances.values()})
