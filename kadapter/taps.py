@@ -63,7 +63,9 @@ def trunk_of(editor: Adapter, clean: HiddenStates) -> Trunk | None:
     needed = below(editor)
     if not needed or not needed <= clean.states.keys():
         return None
-    return Trunk(min(site.layer for site in editor.edits), clean.states, clean.beside)
+    first = min(site.layer for site in editor.edits)
+    # The clean pass may have gone on: what it gave above is not what the edited one gives there.
+    return Trunk(first, {state: clean[state] for state in clean.states if state < first}, clean.beside)
 
 
 @dataclass
@@ -116,7 +118,8 @@ class Pass:
         self._note(number, arguments, dict(options))
         if self.trunk is not None and number < self.trunk.first:
             return self.trunk.stand_in(number)
-        if self.checkpointing and torch.is_grad_enabled() and number >= self._first_edited:
+        gets_gradient = number >= self._first_edited or _first(arguments, options).requires_grad
+        if self.checkpointing and torch.is_grad_enabled() and gets_gradient:
             output = checkpoint(self._again(forward), *arguments, use_reentrant=False, **options)
         else:
             output = forward(*arguments, **options)
