@@ -456,3 +456,20 @@ def test_training_one_that_edits_moves_its_features_and_no_others(tiny):
     assert_same(after.features["two"], before.features["two"], "the other one")
     assert_same(after.backbone_hidden_state, before.backbone_hidden_state, "the backbone")
     assert not torch.allclose(after.features["one"], before.features["one"], atol=1e-4)
+
+
+@some_families
+def test_a_backbone_that_is_trained_gets_the_same_gradient_through_a_branch(family):
+    backbone = tiny_backbone(family)
+    backbone.thaw()
+    batch, found = tiny_batch(backbone), []
+    for neighbours in ({}, {"reads": reading(backbone)}):
+        model = model_of(backbone, "sum", edits=editing(backbone, 3, reads=[1, 4]), **neighbours)
+        if not neighbours:
+            model.recompose({"name": "alone"})
+        model.zero_grad()
+        model(**batch).features["edits"].square().mean().backward()
+        found.append({name: p.grad.clone() for name, p in backbone.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        assert_close(found[1][name], gradient, name)
