@@ -73,7 +73,8 @@ class Recipe:
         task: `name` and the task's options.
         adapter: the new one: `type`, perhaps `preset`, and the type's options; null makes none.
         adapters: those beside it: name -> folder, name of installed knowledge, or options of another new one.
-        composition: `name` and its options; null is that of the saved model, or else "concat".
+        composition: `name` and its options; null is that of the saved model, or else "concat", and "alone" where the
+            only adapter edits the backbone.
         training: see `Training`.
     """
 

@@ -6,6 +6,7 @@ attention gives, the last other one is what the feed-forward gives; the norm tha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -82,7 +83,7 @@ class Sites:
         return norm.requires_grad_(True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Call:
     """One call of a module in the watched pass: its path, in the model and in its layer (0: in none), what it gave."""
 
@@ -127,17 +128,18 @@ def find_sites(model: nn.Module, layers: nn.ModuleList, width: int, named: Mappi
     tokens = torch.arange(1, 6)[None] % int(model.config.vocab_size)  # type: ignore[union-attr, arg-type]
     with _watched(model, layers) as calls, torch.no_grad():
         model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
-    # What runs for some of the tokens only, or several times in a layer, is no place in it.
-    wide = [call for call in calls if call.is_wide(width, tokens.shape[1])]
-    found = _sublayers(calls, wide, len(layers), named or {})
-    found.update(_norms(found, wide))
+    # What runs for some of the tokens only, or several times, is no place.
+    times = Counter(call.path for call in calls)
+    wide = [call for call in calls if call.is_wide(width, tokens.shape[1]) and times[call.path] == 1]
+    sublayers = _sublayers(calls, wide, len(layers), named or {})
+    found = {**sublayers, **_norms(sublayers, wide)}
     outputs = {Site(call.layer, "output"): call for call in wide if call.layer and not call.inside}
-    last = found.get(Site(1, "feedforward-norm"))
+    norm, output = found.get(Site(1, "feedforward-norm")), outputs.get(Site(1, "output"))
     return Sites(
         modules={site: call.module for site, call in {**found, **outputs}.items()},
         paths={site: call.path for site, call in {**found, **outputs}.items()},
-        entrances={site: _entrance(calls, site, call) for site, call in found.items() if "-" not in site.place},
-        post_norm=last is not None and last.tensor is outputs[Site(1, "output")].tensor,
+        entrances={site: _entrance(calls, call, sublayers) for site, call in sublayers.items()},
+        post_norm=norm is not None and output is not None and norm.tensor is output.tensor,
     )
 
 
@@ -195,9 +197,11 @@ def _norms(sublayers: Mapping[Site, _Call], wide: Sequence[_Call]) -> dict[Site,
     return norms
 
 
-def _entrance(calls: Sequence[_Call], site: Site, gives: _Call) -> nn.Module:
+def _entrance(calls: Sequence[_Call], gives: _Call, sublayers: Mapping[Site, _Call]) -> nn.Module:
     """Give the first projection of a sub-layer, or the sub-layer itself when it is one module."""
     if not gives.is_projection:
         return gives.module
-    own = (call for call in calls if call.layer == site.layer and call.of_attention == (site.place == "attention"))
+    others = [calls.index(call) for call in sublayers.values() if call.layer == gives.layer and call is not gives]
+    start = max((end for end in others if end < calls.index(gives)), default=-1)
+    own = (call for call in calls[start + 1 :] if call.layer == gives.layer and call.of_attention == gives.of_attention)
     return next(call.module for call in own if call.is_projection)

@@ -63,7 +63,9 @@ def trunk_of(editor: Adapter, clean: HiddenStates) -> Trunk | None:
     needed = below(editor)
     if not needed or not needed <= clean.states.keys():
         return None
-    return Trunk(min(site.layer for site in editor.edits), clean.states, clean.beside)
+    first = min(site.layer for site in editor.edits)
+    # The clean pass may have gone on: what it gave above is not what the edited one gives there.
+    return Trunk(first, {state: clean[state] for state in clean.states if state < first}, clean.beside)
 
 
 @dataclass
@@ -116,7 +118,8 @@ class Pass:
         self._note(number, arguments, dict(options))
         if self.trunk is not None and number < self.trunk.first:
             return self.trunk.stand_in(number)
-        if self.checkpointing and torch.is_grad_enabled() and number >= self._first_edited:
+        gets_gradient = number >= self._first_edited or _first(arguments, options).requires_grad
+        if self.checkpointing and torch.is_grad_enabled() and gets_gradient:
             output = checkpoint(self._again(forward), *arguments, use_reentrant=False, **options)
         else:
             output = forward(*arguments, **options)
@@ -139,6 +142,8 @@ class Pass:
         """Let this pass hear what happens when a layer is computed again, in the backward pass."""
 
         def run(*arguments: Any, **options: Any) -> Any:
+            # A layer is computed again only as far as needed, which may have been to the middle of a sub-layer.
+            self._entering.clear()
             with self.running():
                 return forward(*arguments, **options)
 
@@ -147,7 +152,8 @@ class Pass:
     def entrance(self, site: Site, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Remember what a sub-layer is given."""
         if site in self._edits:
-            self._entering[site] = _first(arguments, options)
+            # DeBERTa uses its projections again, for positions: the first call is that with the hidden states.
+            self._entering.setdefault(site, _first(arguments, options))
         return forward(*arguments, **options)
 
     def sublayer(self, site: Site, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -176,7 +182,7 @@ class Pass:
 
 
 def _first(arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    return arguments[0] if arguments else next(iter(options.values()))
+    return arguments[0] if arguments else options.get("hidden_states", next(iter(options.values())))
 
 
 # Taps are set once and ask which pass runs in their own thread: passes side by side do not hear each other.
@@ -197,7 +203,9 @@ class _Tap:
 
 
 def set_taps(layers: nn.ModuleList, sites: Sites) -> None:
-    """Let a pass hear, and change, the calls of these layers and what happens at these sites."""
+    """Let a pass hear, and change, the calls of these layers and what happens at these sites, each of them once."""
+    for module in (*layers.modules(), *sites.modules.values()):
+        _untap(module)
     for number, layer in enumerate(layers, start=1):
         _tap(layer, "layer", number)
     for site, module in sites.modules.items():
@@ -210,6 +218,11 @@ def set_taps(layers: nn.ModuleList, sites: Sites) -> None:
 
 def _tap(module: nn.Module, role: Role, key: int | Site) -> None:
     module.forward = _Tap(role, key, module.forward)
+
+
+def _untap(module: nn.Module) -> None:
+    while isinstance(tap := module.__dict__.get("forward"), _Tap):
+        module.forward = tap.forward
 
 
 def drop_taps(copy: nn.Module) -> nn.Module:

@@ -1,5 +1,6 @@
 import functools
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,41 @@ def tiny():
     from kadapter.testing import tiny_backbone
 
     return functools.cache(tiny_backbone)
+
+
+@pytest.fixture(scope="session")
+def editors():
+    """The built-ins and "shift", a type of adapter that edits: it adds a vector to what one layer gives."""
+    import torch
+
+    from kadapter import Adapter, Registry, Site, hookimpl
+
+    @dataclass(frozen=True)
+    class Config:
+        layer: int = 2
+
+    class Shift(Adapter):
+        name = "shift"
+
+        def __init__(self, config, backbone):
+            super().__init__(config, backbone)
+            self.edits, self.reads = frozenset({Site(config.layer, "output")}), (backbone.layers,)
+            self.vector = torch.nn.Parameter(torch.zeros(backbone.width))
+
+        def edit(self, site, hidden, entering, norm):
+            return hidden + self.vector
+
+        def forward(self, states):
+            return states[self.reads[0]]
+
+    Shift.Config = Config
+
+    class Plugin:
+        @hookimpl
+        def register_adapter_types(self):
+            return [Shift]
+
+    return Registry([], ["kadapter.builtin", Plugin()])
 
 
 @pytest.fixture(scope="session")

@@ -97,8 +97,8 @@ NO_POSITIONS = "position_ids" not in inspect.signature(DistilBertModel.forward).
 @pytest.mark.parametrize("side", ["right", "left"])
 @torch.no_grad()
 def test_padding_moves_no_state_of_a_token(tiny, family, side):
-    if (family, side, NO_POSITIONS) == ("distilbert", "left", True):
-        pytest.skip("this version of transformers lets nobody say the positions of DistilBERT")
+    if side == "left" and (family == "bart" or (family, NO_POSITIONS) == ("distilbert", True)):
+        pytest.skip("this version of transformers lets nobody say the positions of this family")
     backbone = tiny(family)
     batch = tiny_batch(backbone, SENTENCES, side)
     together = backbone(batch, *every(backbone))
@@ -222,7 +222,7 @@ def test_it_stays_frozen_in_evaluation_mode_until_it_is_thawed():
 # --- the fingerprint
 
 
-@pytest.mark.parametrize("family", ["bert", "gpt2", "t5", "qwen3"])
+@pytest.mark.parametrize("family", ["bart", "bert", "gpt2", "t5", "qwen3"])
 def test_a_backbone_is_the_same_after_saving_and_loading(tiny, family, tmp_path):
     loaded = load_backbone(save_tiny_backbone(family, tmp_path))
     assert loaded.info == replace(tiny(family).info, name=str(tmp_path))

@@ -61,6 +61,21 @@ def test_sum_has_no_parameters():
     assert not [*composed("sum", NAMES).parameters()]
 
 
+def test_alone_gives_the_features_of_the_only_adapter_and_looks_at_nothing_else(features):
+    composition = composed("alone", NAMES)
+    assert not [*composition.parameters()]
+    assert not composition.reads_backbone
+    assert composition(None, some(features, ["medical"])) is features["medical"]
+
+
+def test_alone_gives_the_last_state_when_there_is_no_adapter_and_refuses_several(hidden, features):
+    composition = composed("alone", NAMES)
+    assert composition(hidden, {}) is hidden
+    said = r"'alone' .* of one adapter, and factual, legal are plugged; .*`composition: {name: concat}`.*`recompose`"
+    with pytest.raises(ConfigError, match=said):
+        composition(hidden, some(features, ["factual", "legal"]))
+
+
 @torch.no_grad()
 def test_concat_of_one_is_one_linear_layer_over_both(hidden, features):
     composition = composed("concat", ["factual"], seed=0)

@@ -215,6 +215,112 @@ def test_with_a_task_a_pass_gives_logits_and_with_labels_a_loss(backbone):
     assert (plain.loss, plain.logits) == (None, None)
 
 
+# --- adapters that edit
+
+SHIFT = {"type": "shift"}
+
+
+@pytest.fixture
+def shifted(folder, editors):
+    """A model with one adapter that edits."""
+    model = KnowledgeModel.from_pretrained(folder, {"shift": SHIFT}, registry=editors)
+    fill_randomly(model.adapters)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("adapters", "usual"),
+    [
+        ([], "several"),
+        ([SHIFT], "alone"),
+        ([RANDOM], "several"),
+        ([SHIFT, SHIFT], "several"),
+        ([SHIFT, RANDOM], "several"),
+    ],
+)
+def test_what_is_usual_is_that_one_adapter_that_edits_stands_alone(model, folder, editors, adapters, usual):
+    for number, options in enumerate(adapters):
+        model.plug(f"adapter-{number}", options, editors)
+    assert model.usual_composition("several") == {"name": usual}
+    named = {f"adapter-{number}": options for number, options in enumerate(adapters)}
+    composed = KnowledgeModel.from_pretrained(folder, named, registry=editors).composition
+    assert composed.name == {"several": "sum"}.get(usual, usual)
+
+
+def test_a_composition_that_is_asked_for_is_that_of_an_adapter_that_edits_too(folder, editors):
+    model = KnowledgeModel.from_pretrained(folder, [SHIFT], composition={"name": "gate"}, registry=editors)
+    assert (model.composition.name, model.composition.plugged) == ("gate", {"shift"})
+
+
+@torch.no_grad()
+def test_what_stands_alone_is_composed_of_nothing_but_its_own_pass(shifted):
+    batch = tiny_batch(shifted.backbone)
+    output = shifted(**batch)
+    assert output.backbone_hidden_state is None
+    assert output.last_hidden_state is output.features["shift"]
+    bare = shifted.backbone.model(**batch).last_hidden_state
+    assert not torch.allclose(output.last_hidden_state, bare, atol=1e-2)
+    with shifted.unplugged():
+        assert_same(shifted(**batch).last_hidden_state, bare, "unplugged")
+        assert_same(shifted(**batch).backbone_hidden_state, bare, "the backbone's own")
+    shifted.unplug("shift")
+    assert_same(shifted(**batch).last_hidden_state, bare, "nothing is plugged")
+
+
+def test_what_is_plugged_beside_one_that_stands_alone_asks_for_another_composition(shifted):
+    shifted.plug("rivers", RANDOM)
+    with pytest.raises(ConfigError, match=r"'alone' .* shift, rivers are plugged; choose another one"):
+        shifted(**tiny_batch(shifted.backbone))
+    shifted.recompose(shifted.usual_composition("concat"))
+    output = shifted(**tiny_batch(shifted.backbone))
+    assert output.backbone_hidden_state is not None
+    assert [*output.features] == ["shift", "rivers"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_fresh_composition_knows_what_is_plugged_and_is_in_the_mode_of_the_model(model, training):
+    model.train(training).plug("rivers", RANDOM)
+    model.plug("lakes", RANDOM)
+    model.recompose({"name": "attention", "width": 8})
+    assert model.composition.plugged == {"rivers", "lakes"}
+    assert (model.composition.config.width, model.composition.training) == (8, training)
+    assert model(**tiny_batch(model.backbone)).last_hidden_state.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"name": "alnoe"}, UnknownNameError, "no composition 'alnoe'; .*did you mean 'alone'"),
+        ({"name": "alone", "depth": 2}, ConfigError, "composition 'alone' has no option 'depth'"),
+    ],
+)
+def test_a_composition_that_there_is_not_leaves_the_model_as_it_was(model, options, error, said):
+    before = model.composition
+    with pytest.raises(error, match=said):
+        model.recompose(options)
+    assert model.composition is before
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_saved_model_with_an_adapter_that_edits_is_loaded_bit_for_bit(shifted, editors, tmp_path, tuned):
+    if tuned:
+        shifted.backbone.thaw()
+        shifted.adapters["shift"].backbone = shifted.backbone.info
+        fill_randomly(shifted.backbone, seed=5)
+    shifted.save_pretrained(tmp_path, editors)
+    loaded = KnowledgeModel.from_pretrained(tmp_path, registry=editors)
+    assert (loaded.plugged, loaded.composition.name) == (("shift",), "alone")
+    assert_same_tensors(loaded.state_dict(), shifted.state_dict(), "loaded")
+    batch = tiny_batch(loaded.backbone)
+    assert_same(loaded(**batch).last_hidden_state, shifted(**batch).last_hidden_state, "composed")
+
+
+def test_an_adapter_that_edits_a_layer_that_there_is_not_is_not_plugged(model, editors):
+    with pytest.raises(BackboneError, match="layer 5 of the backbone has no place 'output'; found there: nothing"):
+        model.plug("shift", {**SHIFT, "layer": 5}, editors)
+
+
 # --- training mode
 
 

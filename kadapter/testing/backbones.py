@@ -27,7 +27,18 @@ _SIZE: Mapping[str, Any] = {
 }
 _HEADS: Mapping[str, Any] = {"num_key_value_heads": 2, "head_dim": 8}
 
+_TWO_STACKS: Mapping[str, Any] = {
+    "d_model": 32,
+    "encoder_layers": 4,
+    "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_layers": 1,
+    "decoder_attention_heads": 4,
+    "decoder_ffn_dim": 64,
+}
+
 FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "bart": _TWO_STACKS,
     "bert": {},
     "bloom": {"intermediate_size": 128},
     "camembert": {},

@@ -17,6 +17,7 @@ from kadapter import (
     compose,
     hookimpl,
     load_adapter,
+    save_adapter,
 )
 from kadapter.testing import save_tiny_backbone, tiny_batch
 from kadapter.testing.comparing import assert_same, assert_same_tensors
@@ -82,6 +83,30 @@ def test_the_adapters_are_those_of_the_folders(both, run, linguistic, tmp_path, 
             copy = tmp_path / "model" / "adapters" / name / file
             assert copy.read_bytes() == Path(place, file).read_bytes()
     assert {**held(run.folder), **held(linguistic.folder)} == before
+
+
+@pytest.mark.parametrize(
+    ("composition", "name"), [(None, "alone"), ({"name": "concat"}, "concat"), ({"name": "alone"}, "alone")]
+)
+def test_one_adapter_that_edits_stands_alone_unless_something_else_is_asked_for(
+    backbone, editors, tmp_path, composition, name
+):
+    source = KnowledgeModel.from_pretrained(backbone, registry=editors)
+    save_adapter(tmp_path / "shift", source.plug("shift", {"type": "shift"}, editors), "shift", registry=editors)
+    adapters = {"mine": tmp_path / "shift"}
+    model = compose(adapters, tmp_path / "model", composition=composition, registry=editors)
+    assert model.composition.name == name
+    loaded = KnowledgeModel.from_pretrained(tmp_path / "model", registry=editors)
+    assert_same(passed(loaded).last_hidden_state, passed(model).last_hidden_state, "composed")
+    assert (passed(loaded).backbone_hidden_state is None) == (name == "alone")
+
+
+def test_an_adapter_that_edits_is_composed_with_one_that_reads(both, backbone, editors, tmp_path):
+    source = KnowledgeModel.from_pretrained(backbone, registry=editors)
+    save_adapter(tmp_path / "shift", source.plug("shift", {"type": "shift"}, editors), "shift", registry=editors)
+    model = compose({**both, "mine": tmp_path / "shift"}, tmp_path / "model", registry=editors)
+    assert model.composition.name == "concat"
+    assert [*passed(model).features] == ["facts", "linguistic", "mine"]
 
 
 def test_adapters_may_have_other_names_than_they_were_saved_under(both, tmp_path):

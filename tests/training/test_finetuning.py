@@ -346,3 +346,59 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
     resumed = finetune(recipe, tmp_path / "resumed", resume=True)
     assert_same_tensors(tensors(resumed.folder), tensors(whole.folder), "resumed")
     assert resumed.result["validation"] == pytest.approx(whole.result["validation"])
+
+
+# --- an adapter that edits
+
+
+@pytest.fixture
+def shift(recipe, editors, tmp_path):
+    """A finished run of an adapter that edits."""
+    edits = recipe.with_options({"adapter": {"type": "shift", "layer": 3}, "training.epochs": 1})
+    return edits, pretrain(edits, tmp_path / "shift", registry=editors)
+
+
+def test_an_adapter_that_edits_is_pretrained_alone_and_used_further(shift, downstream, editors, tmp_path):
+    _, run = shift
+    model = KnowledgeModel.from_pretrained(run.folder, registry=editors)
+    assert (model.plugged, model.composition.name) == (("facts",), "alone")
+    assert model.adapters["facts"].vector.abs().min() > 0
+    assert run.result["trained_parameters"] == sum(p.numel() for p in [*model.adapters.parameters()]) + sum(
+        p.numel() for p in model.head.parameters()
+    )
+    assert evaluate(run.folder, ["validation"], registry=editors)["validation"] == pytest.approx(
+        run.result["validation"]
+    )
+    over_it = downstream.with_options({"adapters": {"facts": str(run.folder)}})
+    further = KnowledgeModel.from_pretrained(
+        finetune(over_it, tmp_path / "over", registry=editors).folder, registry=editors
+    )
+    assert (further.plugged, further.composition.name) == (("facts",), "alone")
+    assert_same(further.adapters["facts"].vector, model.adapters["facts"].vector, "frozen")
+
+
+def test_fine_tuning_mixes_an_adapter_that_edits_with_others(shift, downstream, both, editors, tmp_path):
+    adapters = {"edits": str(shift[1].folder), "reads": both["linguistic"]}
+    run = finetune(downstream.with_options({"adapters": adapters}), tmp_path / "run", registry=editors)
+    model = KnowledgeModel.from_pretrained(run.folder, registry=editors)
+    assert (model.plugged, model.composition.name) == (("edits", "reads"), "concat")
+
+
+def test_a_new_adapter_beside_a_saved_one_that_stands_alone_needs_a_composition(shift, downstream, editors, tmp_path):
+    over = downstream.with_options({"backbone": str(shift[1].folder), "adapters": {}, "adapter": NEW})
+    with pytest.raises(ConfigError, match=r"'alone' .* facts, downstream are plugged; choose another one"):
+        finetune(over, tmp_path / "run", registry=editors)
+    mixed = over.with_options({"composition": {"name": "sum"}})
+    assert finetune(mixed, tmp_path / "mixed", registry=editors).result["validation"]
+
+
+def test_a_backbone_is_trained_through_the_edits(shift, editors, tmp_path):
+    recipe, _ = shift
+    trains = recipe.with_options({"training.trains": ["head", "adapters", "backbone"]})
+    run = pretrain(trains, tmp_path / "tuned", registry=editors)
+    model = KnowledgeModel.from_pretrained(run.folder, registry=editors)
+    assert model.backbone.info.tuned
+    assert model.composition.name == "alone"
+    assert evaluate(run.folder, ["validation"], registry=editors)["validation"] == pytest.approx(
+        run.result["validation"]
+    )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from kadapter import Adapter, BackboneError, BackboneInfo, HiddenStates, LowRank, Site
+from kadapter import Adapter, BackboneError, BackboneInfo, ConfigError, HiddenStates, LowRank, Site
 from kadapter_standard.bottleneck import Bottleneck
 from kadapter_standard.config import PRESETS, StandardConfig, resolve
 
@@ -33,6 +33,11 @@ class StandardAdapter(Adapter):
             if config.train_norms and (norm := _norm_of(site)) in backbone.sites:
                 self.norms[_key(norm)] = backbone.sites.copy_norm(norm)
         self.edits = frozenset(map(_site, [*self.bottlenecks, *self.norms]))
+        if not self.edits:
+            raise ConfigError(
+                f"adapter type 'standard' has nothing to train in backbone '{backbone.name}': size is 0 in every layer "
+                f"that is not left out, and there is no norm to train; give a size, or take train_norms"
+            )
 
     @classmethod
     def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:

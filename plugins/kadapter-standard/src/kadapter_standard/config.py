@@ -61,8 +61,6 @@ class StandardConfig:
         self._check("activation", self.activation in ACT2FN, f"one of {', '.join(sorted(ACT2FN))}")
         self._check("scale", self.scale == "learned" or math.isfinite(float(self.scale)), "a number or 'learned'")
         self._check("dropout", 0 <= self.dropout < 1, "0 or more and under 1")
-        if not any(self._sizes) and not self.train_norms:
-            raise ConfigError("adapter type 'standard': with size 0 and without train_norms there is nothing to train")
 
     def _check(self, name: str, holds: bool, must_be: str) -> None:
         if not holds:
@@ -139,4 +137,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "seq_bn": _PFEIFFER,
     "par_bn": _PARALLEL,
 }
-"""Those of the papers, and, with an underscore, AdapterHub's names for what its package builds."""
+"""Those of the papers, and, with an underscore, AdapterHub's names for what its package builds.
+
+But where norms stand before the sub-layers, AdapterHub's "par_bn" takes the residual stream, not its norm.
+"""
