@@ -71,8 +71,8 @@ class StandardConfig:
         return self.size if isinstance(self.size, tuple) else (_HOULSBY_SIZE if self.size is None else self.size,)
 
     def size_in(self, layer: int) -> int:
-        """Give m of the bottlenecks in a layer, 1 to L; 0 where there is none. Only after `resolve`."""
-        return 0 if layer in self.leave_out else self._sizes[layer - 1]
+        """Give m of the bottlenecks in a layer, 1 to L, that is not left out; 0: there is none. Only after `resolve`."""
+        return self._sizes[layer - 1]
 
 
 def resolve(config: StandardConfig, backbone: BackboneInfo) -> StandardConfig:
