@@ -8,8 +8,9 @@ from __future__ import annotations
 from kadapter import Adapter, hookimpl
 from kadapter_fusion.adapter import FusionAdapter
 from kadapter_fusion.config import FusionConfig
+from kadapter_fusion.pruning import prune
 
-__all__ = ["FusionAdapter", "FusionConfig"]
+__all__ = ["FusionAdapter", "FusionConfig", "prune"]
 
 
 @hookimpl
