@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
 
-from kadapter import Adapter, KnowledgeModel, Registry, hookimpl
+from kadapter import Adapter, BackboneError, KnowledgeModel, Registry, Site, hookimpl
 from kadapter.builtin.tasks.markers import MarkerHead
 from kadapter.builtin.tasks.relation_classification import (
     RelationClassification,
@@ -134,6 +134,79 @@ class Forgets(Good):
         return super().mixed(hidden, mask) * self.factor
 
 
+class GoodEditor(Adapter):
+    """Edits three places, each by a linear layer of what it finds and what enters; reads below and above them."""
+
+    name = "one-of-a-test"
+    Config = NoOptions
+
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        self.edits = frozenset({Site(2, "attention"), Site(2, "attention-norm"), Site(3, "output")})
+        self.reads = (1, 3, backbone.layers)
+        width = backbone.width
+        self.linears = nn.ModuleDict({place: nn.Linear(2 * width, width) for _, place in self.edits})
+
+    def edit(self, site, hidden, entering, norm):
+        return norm(hidden + self.linears[site.place](torch.cat([hidden, entering], -1)))
+
+    def forward(self, states):
+        return sum(states[state] for state in self.reads)
+
+
+class EditsNowhere(GoodEditor):
+    def __init__(self, config, backbone):
+        super().__init__(config, backbone)
+        self.edits |= {Site(backbone.layers + 1, "output")}
+
+
+class ReadsInSecretAndEdits(GoodEditor):
+    def forward(self, states):
+        return super().forward(states) + states[2]
+
+
+class WritesWhatItEdits(GoodEditor):
+    def edit(self, site, hidden, entering, norm):
+        return super().edit(site, hidden.mul_(2), entering, norm)
+
+
+class WritesWhatEnters(GoodEditor):
+    def edit(self, site, hidden, entering, norm):
+        return super().edit(site, hidden, entering.add_(1) if site.place == "output" else entering, norm)
+
+
+class Remembers(GoodEditor):
+    last = 0.0
+
+    def edit(self, site, hidden, entering, norm):
+        before, self.last = self.last, hidden.mean().item()
+        return super().edit(site, hidden, entering, norm) + before
+
+
+class EditsTheBackbone(GoodEditor):
+    """Changes the backbone's own norm instead of what it gives."""
+
+    def edit(self, site, hidden, entering, norm):
+        if site.place.endswith("-norm"):
+            self.backbone.sites.modules[site].weight.data.add_(0.1)
+        return super().edit(site, hidden, entering, norm)
+
+
+class DetachesAndEdits(GoodEditor):
+    def edit(self, site, hidden, entering, norm):
+        return super().edit(site, hidden, entering, norm).detach().requires_grad_()
+
+
+class SeesPaddingAndEdits(GoodEditor):
+    def edit(self, site, hidden, entering, norm):
+        return super().edit(site, hidden + hidden.mean(1, keepdim=True), entering, norm)
+
+
+class SeesTheFutureAndEdits(GoodEditor):
+    def edit(self, site, hidden, entering, norm):
+        return super().edit(site, hidden + hidden.roll(-1, 1), entering, norm)
+
+
 def adapter_case(kind, tmp_path, side="right"):
     """A contract for a type of adapter, and what its tests ask for; on GPT-2, where every law applies."""
     contract = AdapterContract()
@@ -143,15 +216,16 @@ def adapter_case(kind, tmp_path, side="right"):
 
 
 @pytest.mark.parametrize("test", rules_of(AdapterContract))
-def test_a_good_adapter_keeps_every_law(test, tmp_path):
-    contract, given = adapter_case(Good, tmp_path)
+@pytest.mark.parametrize("kind", [Good, GoodEditor])
+def test_a_good_adapter_keeps_every_law(kind, test, tmp_path):
+    contract, given = adapter_case(kind, tmp_path)
     run(contract, test, **given)
 
 
 @pytest.mark.parametrize(
     ("kind", "test"),
     [
-        (ReadsBeyond, "test_it_asks_for_states_and_layers_that_there_are"),
+        (ReadsBeyond, "test_it_asks_for_states_layers_and_sites_that_there_are"),
         (ReadsInSecret, "test_features_have_the_shape_of_a_state"),
         (Narrow, "test_features_have_the_shape_of_a_state"),
         (Writes, "test_states_are_read_and_not_written"),
@@ -163,12 +237,30 @@ def test_a_good_adapter_keeps_every_law(test, tmp_path):
         (SeesPadding, "test_padding_and_batch_mates_do_not_matter"),
         (SeesTheFuture, "test_later_tokens_do_not_change_earlier_features"),
         (Forgets, "test_what_is_saved_is_loaded_bit_for_bit"),
+        (ReadsInSecretAndEdits, "test_features_have_the_shape_of_a_state"),
+        (WritesWhatItEdits, "test_states_are_read_and_not_written"),
+        (WritesWhatEnters, "test_states_are_read_and_not_written"),
+        (Remembers, "test_evaluation_is_deterministic"),
+        (EditsTheBackbone, "test_unplugging_gives_the_backbone_back"),
+        (EditsTheBackbone, "test_other_adapters_do_not_change_the_features"),
+        (DetachesAndEdits, "test_gradients_reach_the_adapter_and_not_the_backbone"),
+        (SeesPaddingAndEdits, "test_padding_and_batch_mates_do_not_matter"),
+        (SeesTheFutureAndEdits, "test_later_tokens_do_not_change_earlier_features"),
     ],
 )
 def test_an_adapter_that_breaks_a_law_is_found(kind, test, tmp_path):
     contract, given = adapter_case(kind, tmp_path)
     with pytest.raises((AssertionError, KeyError)):
         run(contract, test, **given)
+
+
+def test_an_adapter_that_edits_where_nothing_is_is_not_built_and_is_found(tmp_path):
+    with pytest.raises(BackboneError, match="layer 5 of the backbone has no place 'output'"):
+        adapter_case(EditsNowhere, tmp_path)
+    contract, given = adapter_case(GoodEditor, tmp_path)
+    given["adapter"].edits |= {Site(5, "output")}
+    with pytest.raises(AssertionError, match=r"edits .*layer=5, place='output'"):
+        run(contract, "test_it_asks_for_states_layers_and_sites_that_there_are", **given)
 
 
 # --- tasks

@@ -6,6 +6,8 @@ from copy import deepcopy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from kadapter import Adapter, Composition, KnowledgeModel, Site, build_adapter
@@ -292,6 +294,47 @@ def test_nobody_hears_an_edit_but_the_one_that_makes_it(tiny, family):
     for name in order:
         model.unplug(name)
     assert_same(model(**batch).last_hidden_state, bare, "all are unplugged")
+
+
+ANYWHERE = st.sets(st.sampled_from(at(1, 2, 3, 4)), min_size=1, max_size=4)
+ANY_STATES = st.sets(st.integers(0, 4), min_size=1)
+ANY_LAYERS = st.sets(st.integers(1, 4), max_size=2)
+ANY_EDITOR = st.tuples(ANYWHERE, ANY_STATES, ANY_LAYERS)
+
+
+@settings(max_examples=60)
+@given(family=st.sampled_from(["bert", "falcon", "t5", "opt", "llama"]), editors=st.lists(ANY_EDITOR, max_size=3))
+@torch.no_grad()
+def test_whatever_is_plugged_everybody_gives_what_they_give_alone(tiny, family, editors):
+    backbone = tiny(family)
+    batch, adapters = tiny_batch(backbone), {"reads": reading(backbone)}
+    for number, (sites, reads, borrows) in enumerate(editors):
+        # To repeat the call of a layer, the state below is needed.
+        reads = reads | {layer - 1 for layer in borrows}
+        adapters[f"edits-{number}"] = Edits(backbone.info, sites, sorted(reads), sorted(borrows)).eval()
+        fill_randomly(adapters[f"edits-{number}"], seed=number)
+    alone = {name: features_of(adapter, backbone, batch) for name, adapter in adapters.items()}
+    output = model_of(backbone, "sum", **adapters)(**batch)
+    assert_same_tensors(output.features, alone, "side by side")
+    assert_same(output.backbone_hidden_state, backbone.model(**batch).last_hidden_state, "the backbone's own")
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_threads_do_not_disturb_the_backward_passes_of_each_other(checkpointing):
+    backbone = tiny_backbone("roberta")
+    backbone.checkpointing = checkpointing
+    batch = tiny_batch(backbone)
+
+    def trained(seed):
+        model = model_of(backbone, edits=editing(backbone, 2, seed=seed)).train()
+        model(**batch).last_hidden_state.square().mean().backward()
+        return {name: parameter.grad for name, parameter in model.adapters.named_parameters()}
+
+    alone = [trained(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(trained, [*range(4)] * 5))
+    for number, found in enumerate(together):
+        assert_same_tensors(found, alone[number % 4], "gradients among others")
 
 
 def test_threads_do_not_hear_the_edits_of_each_other(tiny):

@@ -20,6 +20,7 @@ from kadapter import (
     ConfigError,
     KnowledgeModel,
     Registry,
+    Site,
     StorageError,
     build_adapter,
     load_adapter,
@@ -63,8 +64,10 @@ class AdapterContract:
         fill_randomly(adapter, seed)
         return adapter.eval()
 
-    def test_it_asks_for_states_and_layers_that_there_are(self, adapter: Adapter, backbone: Backbone) -> None:
+    def test_it_asks_for_states_layers_and_sites_that_there_are(self, adapter: Adapter, backbone: Backbone) -> None:
         """States are counted from 0 to L, layers from 1 to L."""
+        nowhere = [site for site in adapter.edits if site not in backbone.info.sites]
+        assert not nowhere, f"edits {nowhere}"
         assert set(adapter.reads) <= set(range(backbone.info.layers + 1)), f"reads {adapter.reads}"
         assert set(adapter.borrows) <= set(range(1, backbone.info.layers + 1)), f"borrows {adapter.borrows}"
 
@@ -76,10 +79,12 @@ class AdapterContract:
         assert features.isfinite().all(), "features are not finite"
 
     def test_states_are_read_and_not_written(self, adapter: Adapter, backbone: Backbone) -> None:
-        """Other adapters work on the same states: nothing of them may change."""
-        states = backbone(tiny_batch(backbone), frozenset(adapter.reads), frozenset(adapter.borrows))
-        before = {state: tensor.clone() for state, tensor in states.states.items()}
-        with torch.no_grad():
+        """Other adapters work on the same states, and passes go on with what an edit was given: nothing may change."""
+        own = {"editor": adapter} if adapter.edits else {}
+        with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(adapter, "edit", _watched(adapter.edit))
+            states = backbone(tiny_batch(backbone), frozenset(adapter.reads), frozenset(adapter.borrows), **own)
+            before = {state: tensor.clone() for state, tensor in states.states.items()}
             adapter(states)
         for state, tensor in before.items():
             assert_same(states[state], tensor, f"state {state} has been changed")
@@ -115,17 +120,24 @@ class AdapterContract:
             assert any(gradient.any() for gradient in gradients), "the adapter gets no gradient"
 
     def test_other_adapters_do_not_change_the_features(self, adapter: Adapter, backbone: Backbone) -> None:
-        """Plugging, training and unplugging a second adapter leaves the features of the first as they are."""
+        """Plugging, training and unplugging a second one leaves the features of the first as they are, and its own.
+
+        The second is one of the same type, and then one that reads every state of the clean pass.
+        """
         batch, model = tiny_batch(backbone), KnowledgeModel(backbone).eval()
         alone = features_of(adapter, backbone, batch)
         model.plug("first", adapter.requires_grad_(False), self.registry)
         assert_same(_features(model, batch)["first"], alone, "plugged in, it gives other features")
-        model.plug("second", self.build(backbone, seed=2), self.registry)
-        assert_same(_features(model, batch)["first"], alone, "another adapter was plugged in")
-        _train(model, batch, "second")
-        assert_same(_features(model, batch)["first"], alone, "another adapter was trained")
-        model.unplug("second")
-        assert_same(_features(model, batch)["first"], alone, "another adapter was unplugged")
+        for second in (self.build(backbone, seed=2), build_adapter({"type": "scalar-mix"}, backbone.info).eval()):
+            own = features_of(second, backbone, batch)
+            model.plug("second", second, self.registry)
+            together = _features(model, batch)
+            assert_same(together["first"], alone, f"another adapter ({second.name}) was plugged in")
+            assert_same(together["second"], own, f"beside it, another adapter ({second.name}) gives other features")
+            _train(model, batch, "second")
+            assert_same(_features(model, batch)["first"], alone, f"another adapter ({second.name}) was trained")
+            model.unplug("second")
+            assert_same(_features(model, batch)["first"], alone, f"another adapter ({second.name}) was unplugged")
 
     @pytest.mark.parametrize("side", ["right", "left"])
     def test_padding_and_batch_mates_do_not_matter(self, adapter: Adapter, backbone: Backbone, side: str) -> None:
@@ -199,6 +211,20 @@ class AdapterContract:
         edit(tensors)
         save_file(tensors, folder / "adapter.safetensors")
         return load_adapter(folder, backbone.info, self.registry)
+
+
+def _watched(edit: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let `edit` fail when it changes what it is given."""
+
+    def run(site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        given = {"hidden": hidden, "entering": entering}
+        before = {name: tensor.clone() for name, tensor in given.items()}
+        edited = edit(site, hidden, entering, norm)
+        for name, tensor in before.items():
+            assert_same(given[name], tensor, f"`edit` has changed {name}, which it was given at {site}")
+        return edited
+
+    return run
 
 
 def _last(model: KnowledgeModel, batch: Mapping[str, Tensor]) -> Tensor:
