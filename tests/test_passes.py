@@ -230,7 +230,7 @@ def test_states_and_calls_below_a_branch_are_those_of_a_whole_pass(tiny, family)
     batch = tiny_batch(backbone)
     adapter = editing(backbone, 3, 4, reads=[0, 1, 2, 3, 4], borrows=[2, 4])
     whole = features_of(adapter, backbone, batch)
-    for neighbours in ({"reads": reading(backbone)}, {"edits": editing(backbone, 2, seed=5)}):
+    for neighbours in ({"reads": reading(backbone)}, {"edits": editing(backbone, 4, seed=5)}):
         with ran(backbone) as numbers:
             output = model_of(backbone, "sum", first=adapter, **neighbours)(**batch)
         assert_same(output.features["first"], whole, f"beside one that {[*neighbours]}")

@@ -71,7 +71,7 @@ class StandardConfig:
         return self.size if isinstance(self.size, tuple) else (_HOULSBY_SIZE if self.size is None else self.size,)
 
     def size_in(self, layer: int) -> int:
-        """Give m of the bottlenecks in a layer, 1 to L, that is not left out; 0: there is none. Only after `resolve`."""
+        """Give m in a layer, 1 to L, that is not left out; at 0 there is no bottleneck. Only after `resolve`."""
         return self._sizes[layer - 1]
 
 
