@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kadapter.files import written_whole
 
 if TYPE_CHECKING:
@@ -49,13 +51,19 @@ def plot_attention(report: Mapping[str, Any], path: Path) -> None:
     """
     maps = list(_text_maps(report) if "tokens" in report else _split_maps(report))
     tall, wide = (max(len(labels) for labels in sides) for sides in zip(*(sides for _, *sides, _ in maps), strict=True))
-    figure, panels = _panels(len(maps), 1.2 + 0.25 * tall, max(6, 2 + 0.3 * wide))
+    figure, panels = _panels(len(maps), 1.8 + 0.25 * tall, 2 + 0.3 * min(max(wide, 14), _MOST_LABELS))
     for axes, (title, rows, columns, weights) in zip(panels, maps, strict=True):
         _draw_map(axes, weights, rows, columns)
         axes.set_title(title, parse_math=False)
     figure.colorbar(panels[0].images[0], ax=panels, label="weight", aspect=10 * len(maps))
     _save(figure, path)
 
+
+_MOST_LABELS = 120
+"""Of a map's columns; a longer text has more tokens than can be read there."""
+
+_MOST_FIGURES = 300
+"""Of cells that say their weight, in percent."""
 
 _Map = tuple[str, Sequence[str], Sequence[str], Sequence[Sequence[float]]]
 """Title, what the rows are, what the columns are, and a weight for each cell."""
@@ -84,8 +92,14 @@ def mixed_in(places: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _draw_map(axes: Axes, weights: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str]) -> None:
     axes.set_facecolor("lightgrey")
     axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if len(rows) * len(columns) <= _MOST_FIGURES:
+        for (row, column), weight in np.ndenumerate(weights):
+            shown = "" if math.isnan(weight) else f"{100 * weight:.0f}"
+            color = "white" if weight > 0.6 else "black"
+            axes.text(column, row, shown, ha="center", va="center", fontsize=7, color=color)
+    step = math.ceil(len(columns) / _MOST_LABELS)
     # A token may be a dollar sign.
-    axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
+    axes.set_xticks(range(0, len(columns), step), columns[::step], rotation=90, parse_math=False)
     axes.set_yticks(range(len(rows)), rows, parse_math=False)
 
 

@@ -13,6 +13,7 @@ from matplotlib.image import imread
 
 from kadapter import Adapter, KnowledgeModel, default_registry, hookimpl, pretrain
 from kadapter.evaluation import load_run
+from kadapter.plots import plot_attention
 
 FILES = {"attention.json", "attention.png"}
 
@@ -154,6 +155,13 @@ def test_people_get_a_table_of_places_and_one_of_tokens(kadapter, changeable):
     at_bread = (early["middle"][-2] + late["middle"][-2]) / 2
     assert re.search(rf"bread +│ {100 * early['low'][-2]:.1f} +│ {100 * at_bread:.1f} ", outcome.out)
     assert re.search(r"\[ +│", outcome.out)
+
+
+def test_a_long_text_makes_no_endless_picture(tmp_path):
+    weights = {"1-output": {"one": [0.25] * 3000, "two": [0.75] * 3000}}
+    plot_attention({"tokens": ["token"] * 3000, "attention": {"fused": weights}}, tmp_path / "attention.png")
+    height, width, _ = imread(tmp_path / "attention.png").shape
+    assert height < width < 5000
 
 
 def test_a_saved_model_is_enough_for_a_text(kadapter, mixing, tmp_path):

@@ -13,8 +13,15 @@ from kadapter.testing import save_tiny_backbone
 from knowledge_data import sample_path
 
 MEMBERS = {
-    "reading": {"type": "k-adapter", "init": "random", "reads": [2], "transformer_layers": 1, "width": 16},
-    "editing": {"type": "standard", "size": 4, "train_norms": False},
+    "reading": {
+        "type": "k-adapter",
+        "init": "random",
+        "reads": [2],
+        "transformer_layers": 1,
+        "width": 16,
+        "projection_std": 0.5,
+    },
+    "editing": {"type": "standard", "size": 4, "init": "random", "train_norms": False},
 }
 PLACES = {
     "reading": ["output"],
@@ -40,7 +47,7 @@ def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     said = {
         "name": "fused",
-        "backbone": str(save_tiny_backbone("bert", folder / "backbone")),
+        "backbone": str(save_tiny_backbone("llama", folder / "backbone")),
         "source": {"name": "conllu", "path": str(sample_path("conllu"))},
         "task": {"name": "dependency-heads"},
         "adapter": {"type": "fusion", "members": {"first": member, "second": member}},
@@ -57,7 +64,7 @@ def test_the_shares_of_the_members_of_a_split_are_told_at_every_place(run):
     for parts in fused.values():
         assert list(parts) == ["first", "second"]
         assert sum(parts.values()) == pytest.approx(1, abs=1e-5)
-        assert parts["first"] != pytest.approx(0.5, abs=1e-7)
+    assert any(parts["first"] != pytest.approx(0.5, abs=1e-3) for parts in fused.values())
     assert report == json.loads((folder / "attention.json").read_text())
 
 
@@ -69,7 +76,4 @@ def test_a_text_is_told_token_by_token(run):
     report = json.loads((folder / "attention.json").read_text())
     assert report["tokens"] == ["<s>", "A", "river", "runs", "by", "</s>"]
     assert list(report["attention"]["fused"]) == PLACES[kind]
-    assert (
-        report["attention"]["fused"]
-        == KnowledgeModel.from_pretrained(folder).attention_of(report["text"]).weights["fused"]
-    )
+    assert report["attention"] == KnowledgeModel.from_pretrained(folder).attention_of(report["text"]).weights
