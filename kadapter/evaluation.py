@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,20 @@ def evaluate(
         StorageError: there is no finished run.
         ConfigError: the data changed since training, or has no such split.
     """
-    run, registry = Path(run), registry or default_registry()
+    recipe, model, examples = load_run(Path(run), data, registry)
+    return score(model, examples, splits, recipe.training)
+
+
+def load_run(
+    run: Path, data: str | None = None, registry: Registry | None = None
+) -> tuple[Recipe, KnowledgeModel, Examples]:
+    """Give recipe, model and examples of a finished run. Raises as `evaluate` does."""
+    registry = registry or default_registry()
     recipe = recipe_of(run, data)
     model = KnowledgeModel.from_pretrained(run, registry=registry)
     task = {"name": model.task.name, **asdict(model.task.config)}  # type: ignore[union-attr]
     examples = prepare(recipe.source, task, model.backbone.tokenizer, registry, _result_of(run)["data"]["content_hash"])
-    return score(model, examples, splits, recipe.training)
+    return recipe, model, examples
 
 
 def recipe_of(run: Path, data: str | None = None) -> Recipe:
@@ -71,11 +80,19 @@ def score(model: KnowledgeModel, examples: Examples, splits: Sequence[str], trai
         ConfigError: there is no such split.
     """
     check_splits(splits, examples.splits)
+    with quiet_trainer(model, examples, training) as trainer:
+        return {name: trainer.score(name) for name in splits}
+
+
+@contextmanager
+def quiet_trainer(
+    model: KnowledgeModel, examples: Examples, training: Training | None = None
+) -> Iterator[KnowledgeTrainer]:
+    """Give a trainer that reports to nobody and leaves nothing behind, for its batches and scores."""
     quiet = replace(training or Training(), report_to=())
     with tempfile.TemporaryDirectory() as folder:
         arguments = training_arguments(quiet, Path(folder), 1, examples.task.metric)
-        trainer = KnowledgeTrainer(model, examples, arguments)
-        return {name: trainer.score(name) for name in splits}
+        yield KnowledgeTrainer(model, examples, arguments)
 
 
 def check_splits(wanted: Sequence[str], there: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
 from kadapter.adapter import Adapter, BackboneInfo, build_adapter
+from kadapter.attention import TextAttention, attention_of, mean_attention
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
@@ -247,8 +248,7 @@ class KnowledgeModel(nn.Module):
         Args:
             batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
         """
-        last = self.backbone.info.layers
-        adapters: dict[str, Adapter] = dict(self.adapters.items())  # type: ignore[arg-type]
+        last, adapters = self.backbone.info.layers, self._by_name()
         asked = self.composition.reads_backbone or not adapters
         states, features = run(self.backbone, batch, adapters, frozenset({last} if asked else ()))
         hidden = states.get(last)
@@ -258,6 +258,38 @@ class KnowledgeModel(nn.Module):
             penalties = (adapter.penalty() for adapter in adapters.values() if adapter.training)
             loss = sum((penalty for penalty in penalties if penalty is not None), start=loss)
         return KnowledgeOutput(loss, logits, composed, hidden, features)
+
+    def attention(self, batches: Iterable[Mapping[str, Tensor]]) -> dict[str, dict[str, dict[str, float]]]:
+        """Say what adapters that mix give weight to: adapter -> place -> what is mixed there -> its mean weight.
+
+        The mean is over the real tokens of all batches, in evaluation mode. Adapters that mix nothing are left out.
+
+        Args:
+            batches: `input_ids` (B, T), `attention_mask` (B, T) and whatever else.
+        """
+        with self._evaluating():
+            return mean_attention(self.backbone, self._by_name(), batches)
+
+    def attention_of(self, text: str) -> TextAttention:
+        """Give the tokens of a text, and what `attention` says for each of them.
+
+        Raises:
+            ConfigError: the text has no token, or more than the backbone takes.
+        """
+        with self._evaluating():
+            return attention_of(self.backbone, self._by_name(), text)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
+
+    def _by_name(self) -> dict[str, Adapter]:
+        return dict(self.adapters.items())  # type: ignore[arg-type]
 
     def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
         if self.task is None or self.head is None or not batch.keys() >= self.task.fields:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kadapter.files import written_whole
 
@@ -40,12 +43,78 @@ def plot_ledger(report: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def plot_attention(report: Mapping[str, Any], path: Path) -> None:
+    """Draw the weights of adapters that mix, dark where they are high, grey where something is not mixed.
+
+    Of a split, a map for each adapter: what is mixed × places. Of a text, one for each of what is mixed in each
+    adapter: places × tokens.
+    """
+    maps = list(_text_maps(report) if "tokens" in report else _split_maps(report))
+    tall, wide = (max(len(labels) for labels in sides) for sides in zip(*(sides for _, *sides, _ in maps), strict=True))
+    figure, panels = _panels(len(maps), 1.8 + 0.25 * tall, 2 + 0.3 * min(max(wide, 14), _MOST_LABELS))
+    for axes, (title, rows, columns, weights) in zip(panels, maps, strict=True):
+        _draw_map(axes, weights, rows, columns)
+        axes.set_title(title, parse_math=False)
+    figure.colorbar(panels[0].images[0], ax=panels, label="weight", aspect=10 * len(maps))
+    _save(figure, path)
+
+
+_MOST_LABELS = 120
+"""Of a map's columns; a longer text has more tokens than can be read there."""
+
+_MOST_FIGURES = 300
+"""Of cells that say their weight, in percent."""
+
+_Map = tuple[str, Sequence[str], Sequence[str], Sequence[Sequence[float]]]
+"""Title, what the rows are, what the columns are, and a weight for each cell."""
+
+
+def _split_maps(report: Mapping[str, Any]) -> Iterator[_Map]:
+    for adapter, places in report["attention"].items():
+        mixed = mixed_in(places)
+        weights = [[parts.get(name, math.nan) for parts in places.values()] for name in mixed]
+        yield f"{adapter}, {report['split']}", mixed, list(places), weights
+
+
+def _text_maps(report: Mapping[str, Any]) -> Iterator[_Map]:
+    nothing = [math.nan] * len(report["tokens"])
+    for adapter, places in report["attention"].items():
+        for name in mixed_in(places):
+            weights = [parts.get(name, nothing) for parts in places.values()]
+            yield f"{adapter}: {name}", list(places), report["tokens"], weights
+
+
+def mixed_in(places: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Give the names of all that is mixed at some place, in the order of places."""
+    return list(dict.fromkeys(name for parts in places.values() for name in parts))
+
+
+def _draw_map(axes: Axes, weights: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str]) -> None:
+    axes.set_facecolor("lightgrey")
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if len(rows) * len(columns) <= _MOST_FIGURES:
+        for (row, column), weight in np.ndenumerate(weights):
+            shown = "" if math.isnan(weight) else f"{100 * weight:.0f}"
+            color = "white" if weight > 0.6 else "black"
+            axes.text(column, row, shown, ha="center", va="center", fontsize=7, color=color)
+    step = math.ceil(len(columns) / _MOST_LABELS)
+    # A token may be a dollar sign.
+    axes.set_xticks(range(0, len(columns), step), columns[::step], rotation=90, parse_math=False)
+    axes.set_yticks(range(len(rows)), rows, parse_math=False)
+
+
 def _figure(height: float) -> tuple[Figure, Axes]:
+    figure, [axes] = _panels(1, height)
+    return figure, axes
+
+
+def _panels(count: int, height: float, width: float = 6) -> tuple[Figure, list[Axes]]:
+    """Give a figure of panels one above the other, each of that height."""
     # The object interface: pyplot would choose a window system, and keep every figure alive.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, height), layout="constrained")
-    return figure, figure.subplots()
+    figure = Figure(figsize=(width, count * height), layout="constrained")
+    return figure, list(figure.subplots(count, squeeze=False)[:, 0])
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,10 @@ class KnowledgeTrainer(Trainer):
         """Give the task's metrics on a split of the examples."""
         prediction = self.predict(self.examples.splits[split])
         return self._scored_on(split)(prediction)
+
+    def batches(self, split: str) -> Iterable[dict[str, Tensor]]:
+        """Give a split of the examples as the batches in which it is scored."""
+        return self.get_test_dataloader(self.examples.splits[split])
 
     def _scored_on(self, split: str) -> Callable[[EvalPrediction | PredictionOutput], dict[str, float]]:
         task, examples = self.examples.task, self.examples.splits[split]

@@ -29,9 +29,9 @@ LAYERS = [
     {"registry"},
     {"sites"},
     {"adapter", "composition", "task", "knowledge"},
-    {"backbone", "passes", "storage", "taps", "features"},
+    {"attention", "backbone", "passes", "storage", "taps", "features"},
     {"model"},
-    {"composing", "data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training"},
+    {"composing", "data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training", "watching"},
     {"comparison", "demo"},
     {"__main__", "cli", "testing", "wheel"},
 ]
