@@ -23,6 +23,7 @@ from kadapter.storage import (
     FORMAT,
     check_backbone,
     describe_adapter,
+    is_folder,
     load_adapter,
     matching,
     read_description,
@@ -279,7 +280,7 @@ class KnowledgeModel(nn.Module):
             return self._same_backbone(adapter)
         if isinstance(adapter, Mapping):
             return build_adapter(adapter, self.backbone.info, registry)
-        return load_adapter(_folder_of(adapter, self.backbone, registry), self.backbone.info, registry)
+        return load_adapter(adapter, self.backbone.info, registry)
 
     def _same_backbone(self, adapter: Adapter) -> Adapter:
         theirs, ours = adapter.backbone.fingerprint, self.backbone.info.fingerprint
@@ -338,22 +339,3 @@ def own_name(adapter: Pluggable) -> str:
     if is_folder(adapter):
         return str(describe_adapter(adapter)["name"])
     return str(adapter)
-
-
-def _folder_of(adapter: str | Path, backbone: Backbone, registry: Registry) -> Path:
-    """Find the saved adapter that a folder or the name of installed knowledge stands for."""
-    if is_folder(adapter):
-        return Path(adapter)
-    knowledge = registry.knowledge[str(adapter)]
-    if backbone.info.fingerprint in knowledge.weights:
-        return Path(knowledge.weights[backbone.info.fingerprint])
-    raise UnknownNameError(
-        f"knowledge '{knowledge.name}' comes without weights for backbone '{backbone.info.name}'; make them with "
-        f"`kadapter pretrain {knowledge.name} --backbone {backbone.info.name} --output runs/{knowledge.name}` "
-        f"and plug runs/{knowledge.name}"
-    )
-
-
-def is_folder(adapter: str | Path) -> bool:
-    """Say whether a folder is meant, and not the name of installed knowledge."""
-    return isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter
