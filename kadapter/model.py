@@ -267,11 +267,7 @@ class KnowledgeModel(nn.Module):
         return self.task.loss(logits, batch) if "labels" in batch else None, logits
 
     def _check_name(self, name: str) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-            raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
-        # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
-        if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
-            raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
+        check_name(name)
         if name in self.adapters:
             raise ConfigError(f"an adapter '{name}' is plugged already; unplug it or choose another name")
 
@@ -290,6 +286,15 @@ class KnowledgeModel(nn.Module):
                 f"not for '{self.backbone.info.name}' (fingerprint {ours}); build it for this one"
             )
         return adapter
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless an adapter can be called so."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
+    # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
+    if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
+        raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
 
 
 def _load_model(folder: Path, registry: Registry) -> KnowledgeModel:
