@@ -15,11 +15,10 @@ from kadapter.data import load_knowledge
 from kadapter.errors import ConfigError
 from kadapter.evaluation import Scores, check_splits, evaluate
 from kadapter.files import read_json, write_json, write_text
-from kadapter.model import is_folder
 from kadapter.plots import plot_ledger
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
-from kadapter.storage import describe_adapter
+from kadapter.storage import describe_adapter, is_folder
 from kadapter.task import build_task
 from kadapter.training import finetune, versions
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from kadapter.errors import ConfigError
 from kadapter.files import check_free
-from kadapter.model import KnowledgeModel, is_folder
+from kadapter.model import KnowledgeModel
 from kadapter.registry import Registry
-from kadapter.storage import describe_adapter
+from kadapter.storage import describe_adapter, is_folder
 
 
 def compose(

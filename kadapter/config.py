@@ -3,8 +3,9 @@
 import difflib
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
@@ -109,3 +110,56 @@ def read_yaml(text: str, owner: str) -> Any:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{owner} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def read_yaml_file(path: Path | str, owner: str) -> Any:
+    """Give the value of a YAML file; `owner` and the path begin the message of an error.
+
+    Raises:
+        ConfigError: it cannot be read or is not YAML.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read {owner} {path}: {reason}") from error
+    return read_yaml(text, f"{owner} {path}")
+
+
+def replace_options(values: dict[str, Any], options: Mapping[str, Any], owner: str) -> None:
+    """Replace dotted options in nested dicts: `{"training.epochs": 5}`; `owner` begins the message of an error.
+
+    Raises:
+        ConfigError: an option lies below something that is not a mapping.
+    """
+    for option, value in options.items():
+        *path, last = option.split(".")
+        place = values
+        for step in path:
+            place = _inside(place, step) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise ConfigError(f"{owner} has no option '{option}': {'.'.join(path)} is not a mapping of options")
+        place[last] = value
+
+
+def _inside(options: dict[str, Any], step: str) -> Any:
+    """Give the options below one, made when there are none yet."""
+    if options.get(step) is None:
+        options[step] = {}
+    return options[step]
+
+
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, str]:
+    """Say where nested options differ: dotted option -> "training.epochs is 3, not 5" (5 is mine)."""
+    ours, other = dict(_flat(mine)), dict(_flat(theirs))
+    differing = [option for option in other | ours if ours.get(option) != other.get(option)]
+    return {option: f"{option} is {other.get(option)!r}, not {ours.get(option)!r}" for option in differing}
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every option under its dotted name."""
+    for name, value in options.items():
+        if value and isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -24,6 +24,7 @@ from kadapter.storage import (
     FORMAT,
     check_backbone,
     describe_adapter,
+    is_folder,
     load_adapter,
     matching,
     read_description,
@@ -298,11 +299,7 @@ class KnowledgeModel(nn.Module):
         return self.task.loss(logits, batch) if "labels" in batch else None, logits
 
     def _check_name(self, name: str) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-            raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
-        # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
-        if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
-            raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
+        check_name(name)
         if name in self.adapters:
             raise ConfigError(f"an adapter '{name}' is plugged already; unplug it or choose another name")
 
@@ -311,7 +308,7 @@ class KnowledgeModel(nn.Module):
             return self._same_backbone(adapter)
         if isinstance(adapter, Mapping):
             return build_adapter(adapter, self.backbone.info, registry)
-        return load_adapter(_folder_of(adapter, self.backbone, registry), self.backbone.info, registry)
+        return load_adapter(adapter, self.backbone.info, registry)
 
     def _same_backbone(self, adapter: Adapter) -> Adapter:
         theirs, ours = adapter.backbone.fingerprint, self.backbone.info.fingerprint
@@ -321,6 +318,15 @@ class KnowledgeModel(nn.Module):
                 f"not for '{self.backbone.info.name}' (fingerprint {ours}); build it for this one"
             )
         return adapter
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless an adapter can be called so."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
+    # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
+    if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
+        raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
 
 
 def _load_model(folder: Path, registry: Registry) -> KnowledgeModel:
@@ -370,22 +376,3 @@ def own_name(adapter: Pluggable) -> str:
     if is_folder(adapter):
         return str(describe_adapter(adapter)["name"])
     return str(adapter)
-
-
-def _folder_of(adapter: str | Path, backbone: Backbone, registry: Registry) -> Path:
-    """Find the saved adapter that a folder or the name of installed knowledge stands for."""
-    if is_folder(adapter):
-        return Path(adapter)
-    knowledge = registry.knowledge[str(adapter)]
-    if backbone.info.fingerprint in knowledge.weights:
-        return Path(knowledge.weights[backbone.info.fingerprint])
-    raise UnknownNameError(
-        f"knowledge '{knowledge.name}' comes without weights for backbone '{backbone.info.name}'; make them with "
-        f"`kadapter pretrain {knowledge.name} --backbone {backbone.info.name} --output runs/{knowledge.name}` "
-        f"and plug runs/{knowledge.name}"
-    )
-
-
-def is_folder(adapter: str | Path) -> bool:
-    """Say whether a folder is meant, and not the name of installed knowledge."""
-    return isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kadapter.config import make_config, read_yaml, write_yaml
+from kadapter.config import differences, make_config, read_yaml_file, replace_options, write_yaml
 from kadapter.errors import ConfigError
 from kadapter.files import write_text
 from kadapter.registry import Registry, default_registry
@@ -126,12 +126,7 @@ class Recipe:
         Raises:
             ConfigError: it cannot be read, is not YAML, or is not a recipe.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ConfigError(f"cannot read recipe {path}: {reason}") from error
-        return cls.from_dict(read_yaml(text, f"recipe {path}"), owner=f"recipe {path}")
+        return cls.from_dict(read_yaml_file(path, "recipe"), owner=f"recipe {path}")
 
     @property
     def plugs(self) -> dict[str, Any]:
@@ -150,14 +145,7 @@ class Recipe:
             ConfigError: an option that there is not.
         """
         values = self.as_dict()
-        for option, value in options.items():
-            *path, last = option.split(".")
-            place = values
-            for step in path:
-                place = _inside(place, step) if isinstance(place, dict) else None
-            if not isinstance(place, dict):
-                raise ConfigError(f"recipe has no option '{option}': {'.'.join(path)} is not a mapping of options")
-            place[last] = value
+        replace_options(values, options, "recipe")
         return Recipe.from_dict(values)
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,20 +154,11 @@ class Recipe:
 
     def differences(self, other: Recipe) -> list[str]:
         """Say where another recipe differs, option by option: "training.epochs is 3, not 5" (5 is this one's)."""
-        mine, theirs = dict(_flat(self.as_dict())), dict(_flat(other.as_dict()))
-        differing = [option for option in theirs | mine if mine.get(option) != theirs.get(option)]
-        return [f"{option} is {theirs.get(option)!r}, not {mine.get(option)!r}" for option in differing]
+        return list(differences(self.as_dict(), other.as_dict()).values())
 
     def save(self, path: Path) -> None:
         """Write the YAML file, whole."""
         write_text(path, write_yaml(self.as_dict()))
-
-
-def _inside(options: dict[str, Any], step: str) -> Any:
-    """Give the options below one, made when there are none yet."""
-    if options.get(step) is None:
-        options[step] = {}
-    return options[step]
 
 
 def _plain(value: Any) -> Any:
@@ -189,12 +168,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every option under its dotted name."""
-    for name, value in options.items():
-        if value and isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

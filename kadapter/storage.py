@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kadapter.adapter import Adapter, BackboneInfo, build_adapter
 from kadapter.card import adapter_card
-from kadapter.errors import BackboneError, StorageError
+from kadapter.errors import BackboneError, StorageError, UnknownNameError
 from kadapter.files import read_json, write_json, write_text, written_whole
 from kadapter.registry import Registry, default_registry
 
@@ -63,21 +63,49 @@ def _card(name: str, adapter: Adapter, trained_on: Mapping[str, Any]) -> str:
     return adapter_card(name, adapter.name, adapter.backbone.name, trained_on, adapter.backbone.tuned)
 
 
-def load_adapter(folder: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
+def load_adapter(adapter: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
     """Load a saved adapter for a backbone, bit for bit as it was saved.
+
+    Args:
+        adapter: its folder, or the name of installed knowledge.
+        backbone: what it was trained on.
+        registry: where names are looked up; by default, what is installed.
 
     Raises:
         StorageError: the folder holds no adapter, or one that does not fit its own config.
-        UnknownNameError: its type is not installed.
+        UnknownNameError: its type is not installed, or that knowledge is not or has no weights for the backbone.
         BackboneError: it was trained on another backbone.
     """
-    folder = Path(folder)
+    folder = folder_of(adapter, backbone, registry)
     description = describe_adapter(folder)
     check_backbone(folder, description["backbone"], backbone)
-    adapter = build_adapter(description["adapter"], backbone, registry)
-    load_tensors(adapter, folder / "adapter.safetensors")
-    adapter.trained_on = description["trained_on"]
-    return adapter
+    loaded = build_adapter(description["adapter"], backbone, registry)
+    load_tensors(loaded, folder / "adapter.safetensors")
+    loaded.trained_on = description["trained_on"]
+    return loaded
+
+
+def folder_of(adapter: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Path:
+    """Find the saved adapter that a folder or the name of installed knowledge stands for.
+
+    Raises:
+        UnknownNameError: nobody registered that knowledge, or it has no weights for the backbone.
+    """
+    if is_folder(adapter):
+        return Path(adapter)
+    knowledge = (registry or default_registry()).knowledge[str(adapter)]
+    if backbone.fingerprint in knowledge.weights:
+        return Path(knowledge.weights[backbone.fingerprint])
+    raise UnknownNameError(
+        f"knowledge '{knowledge.name}' comes without weights for backbone '{backbone.name}'; make them with "
+        f"`kadapter pretrain {knowledge.name} --backbone {backbone.name} --output runs/{knowledge.name}` "
+        f"and plug runs/{knowledge.name}"
+    )
+
+
+def is_folder(adapter: Path | str) -> bool:
+    """Say whether a folder is meant, and not the name of installed knowledge."""
+    return isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter
 
 
 def describe_adapter(folder: Path | str) -> dict[str, Any]:

@@ -84,15 +84,25 @@ def finetune(recipe: Recipe, output: Path | str, resume: bool = False, registry:
     _check_output(recipe, output, resume)
     if (output / "result.json").exists():
         return Run(output, read_json(output / "result.json", "finished run"))
-    check_reporting(recipe.training.report_to)
-    base = KnowledgeModel.from_pretrained(recipe.backbone, registry=registry)
-    examples = prepare(recipe.source, recipe.task, base.backbone.tokenizer, registry)
-    model = build_model(recipe, base, examples.task, registry)
+    model, examples = assemble(recipe, registry)
     _start(recipe, model.backbone, examples, output)
     trainer, costs = _train(recipe, model, examples, output)
     result = _result(recipe, model, examples, trainer, costs)
     _finish(recipe, model, trainer, output, result, registry)
     return Run(output, result)
+
+
+def assemble(recipe: Recipe, registry: Registry) -> tuple[KnowledgeModel, Examples]:
+    """Give the model of a run before its first step, and its examples: what is wrong with a recipe is found here.
+
+    Raises:
+        KadapterError: one of its children says what is wrong with the recipe or the backbone.
+        knowledge_data.DataError: the data is not what it should be.
+    """
+    check_reporting(recipe.training.report_to)
+    base = KnowledgeModel.from_pretrained(recipe.backbone, registry=registry)
+    examples = prepare(recipe.source, recipe.task, base.backbone.tokenizer, registry)
+    return build_model(recipe, base, examples.task, registry), examples
 
 
 def build_model(recipe: Recipe, base: KnowledgeModel, task: Task, registry: Registry) -> KnowledgeModel:

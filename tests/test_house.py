@@ -32,7 +32,7 @@ LAYERS = [
     {"attention", "backbone", "passes", "storage", "taps", "features"},
     {"model"},
     {"composing", "data", "evaluation", "inspection", "plots", "probing", "recipe", "trainer", "training", "watching"},
-    {"comparison", "demo"},
+    {"comparison", "demo", "stages"},
     {"__main__", "cli", "testing", "wheel"},
 ]
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}

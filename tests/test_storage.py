@@ -12,9 +12,12 @@ from safetensors.torch import load_file, save_file
 from kadapter import (
     BackboneError,
     ConfigError,
+    KnowledgeModule,
+    Registry,
     StorageError,
     UnknownNameError,
     build_adapter,
+    hookimpl,
     load_adapter,
     save_adapter,
 )
@@ -44,6 +47,13 @@ def saved(adapter, tmp_path):
     """A folder with a saved adapter."""
     save_adapter(tmp_path / "saved", adapter, "rivers", trained_on={"seed": 7})
     return tmp_path / "saved"
+
+
+def registry_of(**weights):
+    """The built-ins, and the knowledge 'rivers' with these weights."""
+    rivers = KnowledgeModule("rivers", "which river feeds what", OPTIONS, {"name": "x"}, {"name": "x"}, **weights)
+    plugin = type("Plugin", (), {"register_knowledge": hookimpl(lambda self: [rivers])})
+    return Registry([], ["kadapter.builtin", plugin()])
 
 
 def rewrite(folder, change):
@@ -136,6 +146,22 @@ def test_what_is_saved_wrongly_is_one_clear_error(saved, info, damage, error, sa
     with pytest.raises(error, match=said) as caught:
         load_adapter(saved, info)
     assert "\n" not in str(caught.value)
+
+
+def test_installed_knowledge_is_loaded_by_its_name(saved, adapter, info):
+    loaded = load_adapter("rivers", info, registry_of(weights={info.fingerprint: saved}))
+    assert (loaded.config, loaded.trained_on) == (adapter.config, {"seed": 7})
+    assert_same_tensors(loaded.state_dict(), adapter.state_dict(), "by name")
+
+
+def test_installed_knowledge_without_weights_for_the_backbone_is_not_loaded(info):
+    with pytest.raises(UnknownNameError, match="'rivers' comes without weights for backbone 'tiny-bert'; make them"):
+        load_adapter("rivers", info, registry_of(weights={"0" * 16: "elsewhere"}))
+
+
+def test_a_name_that_is_neither_a_folder_nor_knowledge_says_what_there_is(info):
+    with pytest.raises(UnknownNameError, match="no knowledge 'river'; there is rivers; did you mean 'rivers'"):
+        load_adapter("river", info, registry_of())
 
 
 @pytest.mark.parametrize(("fact", "value"), [("width", 64), ("layers", 6), ("fingerprint", "0123456789abcdef")])

@@ -42,8 +42,13 @@ def report(run: Run, json: bool) -> None:
     if json:
         print_json(run.result)
         return
-    print_facts(f"Trained: {run.folder}", _facts(run))
+    summarise(run, f"Trained: {run.folder}")
     typer.echo(f"Score it on what it has not seen: kadapter evaluate {run.folder}")
+
+
+def summarise(run: Run, title: str) -> None:
+    """Print the facts of a run for people."""
+    print_facts(title, _facts(run))
 
 
 def _facts(run: Run) -> dict[str, Any]:

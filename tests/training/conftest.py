@@ -1,5 +1,6 @@
 """A tiny backbone in a folder, a few sentences in a file, recipes for both, finished runs, and the command line."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -166,6 +167,89 @@ def tensors():
         return {(file, name): tensor for file, path in files.items() for name, tensor in load_file(path).items()}
 
     return read
+
+
+# --- two stages
+
+MIXING = """
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Mapping
+import torch
+from kadapter import Adapter, KnowledgeModule, build_adapter, hookimpl, load_adapter
+
+WEIGHTS = {}
+
+@dataclass(frozen=True)
+class Members:
+    members: Mapping[str, Any]
+
+class Mix(Adapter):
+    name, Config = "mix", Members
+
+    def __init__(self, config, backbone):
+        load = lambda said: (build_adapter if isinstance(said, Mapping) else load_adapter)(said, backbone)
+        members = {name: load(said) for name, said in config.members.items()}
+        options = {name: {"type": member.name, **asdict(member.config)} for name, member in members.items()}
+        super().__init__(replace(config, members=options), backbone)
+        self.members, self.weights = torch.nn.ModuleDict(members), torch.nn.Parameter(torch.ones(len(members)))
+        self.reads = tuple(sorted(set().union(*(member.reads for member in members.values()))))
+        self.borrows = tuple(sorted(set().union(*(member.borrows for member in members.values()))))
+
+    def requires_grad_(self, requires_grad=True):
+        self.weights.requires_grad_(requires_grad)
+        self.members.requires_grad_(False)
+        return self
+
+    def forward(self, states):
+        return sum(weight * member(states) for weight, member in zip(self.weights, self.members.values()))
+
+@hookimpl
+def register_adapter_types():
+    return [Mix]
+
+@hookimpl
+def register_knowledge():
+    return [KnowledgeModule("rivers", "which river feeds what", {"type": "scalar-mix"}, {}, {}, weights=WEIGHTS)]
+"""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """A folder of a plugin: "mix", an adapter type with members, and "rivers", knowledge whose weights a test sets."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "kadapter_mixing-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kadapter-mixing\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[kadapter]\nmixing = kadapter_mixing\n")
+    (site / "kadapter_mixing.py").write_text(MIXING)
+    return site
+
+
+@pytest.fixture(scope="module")
+def mixing(site):
+    """The plugin, installed for as long as a module of tests runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        default_registry.cache_clear()
+        yield importlib.import_module("kadapter_mixing")
+    default_registry.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def said(recipe, run):
+    """Two stages as plain data: two members to train, of an epoch each, one that is trained, and a target."""
+    facts = {name: value for name, value in recipe.as_dict().items() if name != "name"}
+    facts["training"] = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2}
+    stages = {
+        "members": {
+            "light": {**facts, "adapter": {"type": "scalar-mix"}},
+            "deep": {**facts, "adapter": {"type": "k-adapter", "reads": [2], "transformer_layers": 1}},
+            "ready": str(run.folder),
+        },
+        "target": {**facts, "adapter": {"type": "mix"}, "training": {**facts["training"], "epochs": 2}},
+    }
+    # Nothing is shared between the stages, so that one can be changed alone.
+    return json.loads(json.dumps(stages))
 
 
 # --- the command line
