@@ -168,8 +168,9 @@ def _start(recipe: Recipe, backbone: Backbone, examples: Examples, output: Path)
     if note.exists() and read_json(note, "origin of the run") != origin:
         raise StorageError(f"data or backbone have changed since the run in {output} was started; start a new one")
     if not note.exists():
-        write_json(note, origin)
+        # The recipe first: where it is, a run goes on, so that a kill between the two does not block the folder.
         recipe.save(output / "recipe.yaml")
+        write_json(note, origin)
 
 
 def _train(

@@ -367,6 +367,20 @@ def test_it_may_be_interrupted_while_it_writes_its_results(recipe, run, half, te
     assert {path.name for path in half.iterdir()} == FILES
 
 
+@pytest.mark.parametrize("owner", [kadapter.training, Recipe], ids=["write_json", "save"])
+def test_it_may_be_interrupted_before_it_has_written_what_it_is(recipe, tmp_path, monkeypatch, owner, request):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    short, place = recipe.with_options({"training.epochs": 1}), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, request.node.callspec.id, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(short, place)
+    assert pretrain(short, place, resume=(place / "recipe.yaml").exists()).result["steps"] == STEPS_AN_EPOCH
+    assert (place / "origin.json").exists()
+
+
 def test_the_bar_is_left_standing_where_the_run_was_interrupted(recipe, tmp_path, interrupted_at, capsys):
     with interrupted_at(12):
         pretrain(recipe, tmp_path / "run")

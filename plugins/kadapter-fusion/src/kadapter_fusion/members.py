@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from torch import nn
+
 from kadapter import Adapter, BackboneInfo, ConfigError, build_adapter, load_adapter
 
 
@@ -16,10 +18,13 @@ def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[st
         ConfigError: some edit the backbone and some only read it, or a name cannot be one.
         KadapterError: one of its children says what is wrong with a member.
     """
+    for name in members:
+        # Modules are kept under it, where torch has attributes of its own ("type").
+        if not name or "." in name or hasattr(nn.ModuleDict(), name):
+            raise ConfigError(
+                f"adapter type 'fusion': a member is called '{name}'; a name has no dots and is none that torch uses"
+            )
     built = {name: _member(member, backbone) for name, member in members.items()}
-    for name in built:
-        if "." in name:
-            raise ConfigError(f"adapter type 'fusion': a member is called '{name}'; a name has no dots")
     editing = [name for name, adapter in built.items() if adapter.edits]
     if editing and len(editing) < len(built):
         reading = ", ".join(name for name in built if name not in editing)
