@@ -10,7 +10,7 @@ def standard(preset, **options):
 class TestSizes(AdapterContract):
     """At every place all members are folded."""
 
-    options = {"type": "fusion", "members": {name: standard("pfeiffer", size=m) for name, m in zip("abc", (2, 4, 8))}}
+    options = {"type": "fusion", "members": {f"of-{m}": standard("pfeiffer", size=m) for m in (2, 4, 8)}}
     families = ("roberta", "gpt2", "t5")
 
 

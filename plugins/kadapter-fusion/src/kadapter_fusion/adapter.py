@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from kadapter import Adapter, BackboneInfo, HiddenStates, Site
+from kadapter import Adapter, BackboneInfo, ConfigError, HiddenStates, Site
 from kadapter_fusion.config import FusionConfig
 from kadapter_fusion.folded import Folded, fold
 from kadapter_fusion.members import build_members, options_of
@@ -24,7 +24,11 @@ class FusionAdapter(Adapter):
 
     def __init__(self, config: FusionConfig, backbone: BackboneInfo) -> None:
         members = build_members(config.members, backbone)
-        config = replace(config, members={name: options_of(member) for name, member in members.items()})
+        config = replace(
+            config,
+            members={name: options_of(member) for name, member in members.items()},
+            kept={place: tuple(names) for place, names in config.kept.items()},
+        )
         super().__init__(config, backbone)
         self.members = nn.ModuleDict(members)
         self.members.requires_grad_(False)
@@ -37,6 +41,7 @@ class FusionAdapter(Adapter):
             self.sequential_positions = any(adapter.sequential_positions for adapter in adapters)
         places = [_key(site) for site in sorted(self.edits)] or ["output"]
         self.mixers = nn.ModuleDict({place: Mixer(backbone.width, config) for place in places})
+        self._check_kept()
         self.steps = nn.Buffer(torch.zeros((), dtype=torch.long))
         self._folded: dict[str, Folded | None] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._folded.clear())
@@ -49,11 +54,29 @@ class FusionAdapter(Adapter):
 
     def members_at(self, place: str) -> dict[str, Adapter]:
         """Give those that are mixed at a place, "LAYER-PLACE" or "output"."""
-        kept = self.config.kept.get(place, tuple(self.members))
-        adapters: dict[str, Adapter] = {name: self.members[name] for name in kept}  # type: ignore[misc]
+        there = self._all_at(place)
+        return {name: there[name] for name in self.config.kept.get(place, there)}
+
+    def _all_at(self, place: str) -> dict[str, Adapter]:
+        adapters: dict[str, Adapter] = dict(self.members.items())  # type: ignore[arg-type]
         if not self.edits:
             return adapters
         return {name: adapter for name, adapter in adapters.items() if place in map(_key, adapter.edits)}
+
+    def _check_kept(self) -> None:
+        """Raise ConfigError where a place, or a member at its place, is kept that is not there."""
+        for place, names in self.config.kept.items():
+            if place not in self.mixers:
+                places = ", ".join(self.mixers)
+                raise ConfigError(f"adapter type 'fusion': kept names place '{place}'; its places are {places}")
+            there = self._all_at(place)
+            for name in set(names) - there.keys():
+                known = ", ".join(there)
+                raise ConfigError(f"adapter type 'fusion': kept names '{name}' at {place}; there is {known}")
+            if not names and not self.edits:
+                raise ConfigError(
+                    f"adapter type 'fusion': kept leaves nobody at {place}; name a member, or leave it out"
+                )
 
     def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Mix what the members that edit this site give, (B, T, W)."""
