@@ -128,11 +128,15 @@ class FusionAdapter(Adapter):
         return self._folded[place]
 
     def with_members(self, kept: Mapping[str, Sequence[str]]) -> FusionAdapter:
-        """Give a fusion that mixes, at each place, only the members that are named: place -> members."""
-        used = {name: options for name, options in self.config.members.items() if any(name in k for k in kept.values())}
-        fusion = FusionAdapter(replace(self.config, members=used, kept=kept), self.backbone)
+        """Give a fusion that mixes only the members that are named: place -> members; other places stay as they are."""
+        mixed = {place: tuple(kept.get(place, self.members_at(place))) for place in (*self.mixers, *kept)}
+        used = {
+            name: options for name, options in self.config.members.items() if any(name in k for k in mixed.values())
+        }
+        fusion = FusionAdapter(replace(self.config, members=used, kept=mixed), self.backbone)
         mine = self.state_dict()
-        fusion.load_state_dict({key: mine[key] for key in fusion.state_dict()})
+        fusion.load_state_dict({key: mine[key].clone() for key in fusion.state_dict()}, assign=True)
+        fusion.requires_grad_(any(weight.requires_grad for weight in self.mixers.parameters()))
         return fusion.train(self.training)
 
     def penalty(self) -> Tensor | None:
