@@ -176,6 +176,9 @@ class Adapter(nn.Module):
         """
         return dict(options)
 
+    def begin(self) -> None:
+        """Hear that a pass begins: once, and not again when its layers are computed again for the gradient."""
+
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the features, (B, T, W), of one pass of the backbone."""
         raise TypeError(f"adapter type {type(self).__name__} does not say how it gives features")
