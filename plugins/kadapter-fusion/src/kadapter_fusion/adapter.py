@@ -21,6 +21,7 @@ class FusionAdapter(Adapter):
 
     name: ClassVar[str] = "fusion"
     Config: ClassVar[type] = FusionConfig
+    steps: Tensor
 
     def __init__(self, config: FusionConfig, backbone: BackboneInfo) -> None:
         members = build_members(config.members, backbone)
@@ -42,14 +43,14 @@ class FusionAdapter(Adapter):
         places = [_key(site) for site in sorted(self.edits)] or ["output"]
         self.mixers = nn.ModuleDict({place: Mixer(backbone.width, config) for place in places})
         self._check_kept()
-        self.steps = nn.Buffer(torch.zeros((), dtype=torch.long))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self._folded: dict[str, Folded | None] = {}
-        self.register_load_state_dict_post_hook(lambda *_: self._folded.clear())
+        self._folded_of: list[tuple[int, int]] = []
 
     @property
     def temperature(self) -> Tensor:
         """What scores are divided by at this step of the training, a scalar."""
-        start, share = float(self.config.temperature), self.steps / self.config.cooling
+        start, share = float(self.config.temperature), (self.steps - 1).clamp(min=0) / self.config.cooling
         return (start - (start - 1) * share).clamp(min=1.0)
 
     def members_at(self, place: str) -> dict[str, Adapter]:
@@ -99,10 +100,19 @@ class FusionAdapter(Adapter):
         self._note(place, members, weights)
         return norm(mixed) if inside else mixed
 
-    def forward(self, states: HiddenStates) -> Tensor:
-        """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""
+    def begin(self) -> None:
+        """Count the steps of the training; forget what was folded of other weights than there are now."""
+        adapters: Any = self.members.values()
+        for adapter in adapters:
+            adapter.begin()
         if self.training:
             self.steps.add_(1)
+        elif not torch.is_grad_enabled() and self._folded_of != (now := [*map(_mark, self.parameters())]):
+            self._folded.clear()
+            self._folded_of = now
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""
         last = states[self.backbone.layers]
         if self.edits:
             return last
@@ -124,7 +134,9 @@ class FusionAdapter(Adapter):
             parts = [member.low_rank(site) if member.adds(site) else None for member in members]
             whole = [part for part in parts if part is not None]
             mixer: Any = self.mixers[place]
-            self._folded[place] = fold(mixer, whole) if len(whole) == len(parts) else None
+            # What is kept for later passes is as exact as the weights are.
+            with torch.autocast(self.steps.device.type, enabled=False):
+                self._folded[place] = fold(mixer, whole) if len(whole) == len(parts) else None
         return self._folded[place]
 
     def with_members(self, kept: Mapping[str, Sequence[str]]) -> FusionAdapter:
@@ -153,16 +165,18 @@ class FusionAdapter(Adapter):
 
     def train(self, mode: bool = True) -> FusionAdapter:
         """Switch mode; the members stay in evaluation mode."""
+        # Changes by way of `data` leave no mark.
         self._folded.clear()
         super().train(mode)
         self.members.eval()
         return self
 
-    def _apply(self, *arguments: Any, **options: Any) -> FusionAdapter:
-        self._folded.clear()
-        return super()._apply(*arguments, **options)
-
 
 def _key(site: Site) -> str:
     """Name a place as parameters are named: no dots."""
     return f"{site.layer}-{site.place}"
+
+
+def _mark(weight: Tensor) -> tuple[int, int]:
+    """Give what becomes another when a weight is changed in place or replaced."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
