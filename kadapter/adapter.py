@@ -176,6 +176,9 @@ class Adapter(nn.Module):
         """
         return dict(options)
 
+    def begin(self) -> None:
+        """Hear that a pass begins: once, and not again when its layers are computed again for the gradient."""
+
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the features, (B, T, W), of one pass of the backbone."""
         raise TypeError(f"adapter type {type(self).__name__} does not say how it gives features")
@@ -196,8 +199,8 @@ class Adapter(nn.Module):
         raise TypeError(f"adapter type {type(self).__name__} does not say how it edits")
 
     def adds(self, site: Site) -> bool:
-        """Say whether `edit` does no more than `add` at a site."""
-        return True
+        """Say whether `edit` does no more than `add` at a site: by default, if the type leaves `edit` as it is."""
+        return type(self).edit is Adapter.edit
 
     def low_rank(self, site: Site) -> LowRank | None:
         """Give what `add` does at a site as matrices, where it is no more than that, so that it can be folded."""

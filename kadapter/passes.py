@@ -35,8 +35,14 @@ def run(
         asked = reads.union(*(adapter.reads for adapter in reading), *(below(adapter) for adapter in editing))
         borrows = frozenset().union(*(adapter.borrows for adapter in reading))
         clean = backbone(batch, asked, borrows, any(adapter.sequential_positions for adapter in reading))
-    features = {name: adapter(_states(backbone, batch, adapter, clean)) for name, adapter in adapters.items()}
+    features = {name: _features(backbone, batch, adapter, clean) for name, adapter in adapters.items()}
     return (clean.states if clean is not None else {}), features
+
+
+def _features(backbone: Backbone, batch: Mapping[str, Tensor], adapter: Adapter, clean: HiddenStates | None) -> Tensor:
+    adapter.begin()
+    features: Tensor = adapter(_states(backbone, batch, adapter, clean))
+    return features
 
 
 def _states(

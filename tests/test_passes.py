@@ -442,6 +442,22 @@ def test_what_is_computed_again_for_a_backward_pass_is_the_same(tiny, family, co
     assert sorted([*usual[2], 2, 3, 4]) == again[2]
 
 
+def test_an_adapter_hears_once_that_a_pass_begins(tiny, monkeypatch):
+    """Before its edits, and not again when layers are computed again for the gradient."""
+    backbone, heard = tiny("roberta"), []
+    edited = editing(backbone, 1, 3)
+    model = model_of(backbone, "sum", edited=edited, reading=reading(backbone))
+    monkeypatch.setattr(edited, "edit", lambda *given: heard.append("edit") or Edits.edit(edited, *given))
+    for name, adapter in model.adapters.items():
+        monkeypatch.setattr(adapter, "begin", lambda name=name: heard.append(name))
+    monkeypatch.setattr(backbone, "checkpointing", True)
+    last = model.train()(**tiny_batch(backbone)).last_hidden_state
+    edits = len(edited.edits)
+    assert heard == ["edited", *["edit"] * edits, "reading"]
+    last.square().mean().backward()
+    assert heard[edits + 2 :] == ["edit"] * len([site for site in edited.edits if site.place != "output"])
+
+
 @pytest.mark.parametrize("composition", ["alone", "sum"])
 @pytest.mark.parametrize("family", ["roberta", "gpt2", "t5", "mixtral"])
 def test_it_is_the_same_when_the_backbone_is_trained_with_dropout(family, composition):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from kadapter import Adapter, BackboneInfo, HiddenStates, Site
+from kadapter import Adapter, BackboneInfo, ConfigError, HiddenStates, Site
 from kadapter_fusion.config import FusionConfig
 from kadapter_fusion.folded import Folded, fold
 from kadapter_fusion.members import build_members, options_of
@@ -21,10 +21,15 @@ class FusionAdapter(Adapter):
 
     name: ClassVar[str] = "fusion"
     Config: ClassVar[type] = FusionConfig
+    steps: Tensor
 
     def __init__(self, config: FusionConfig, backbone: BackboneInfo) -> None:
         members = build_members(config.members, backbone)
-        config = replace(config, members={name: options_of(member) for name, member in members.items()})
+        config = replace(
+            config,
+            members={name: options_of(member) for name, member in members.items()},
+            kept={place: tuple(names) for place, names in config.kept.items()},
+        )
         super().__init__(config, backbone)
         self.members = nn.ModuleDict(members)
         self.members.requires_grad_(False)
@@ -37,23 +42,39 @@ class FusionAdapter(Adapter):
             self.sequential_positions = any(adapter.sequential_positions for adapter in adapters)
         places = [_key(site) for site in sorted(self.edits)] or ["output"]
         self.mixers = nn.ModuleDict({place: Mixer(backbone.width, config) for place in places})
-        self.steps = nn.Buffer(torch.zeros((), dtype=torch.long))
+        self._mixed = self._kept({place: _working_at(place, members) for place in places})
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self._folded: dict[str, Folded | None] = {}
-        self.register_load_state_dict_post_hook(lambda *_: self._folded.clear())
+        self._folded_of: list[tuple[int, int]] = []
 
     @property
     def temperature(self) -> Tensor:
         """What scores are divided by at this step of the training, a scalar."""
-        start, share = float(self.config.temperature), self.steps / self.config.cooling
+        start, share = float(self.config.temperature), (self.steps - 1).clamp(min=0) / self.config.cooling
         return (start - (start - 1) * share).clamp(min=1.0)
 
     def members_at(self, place: str) -> dict[str, Adapter]:
         """Give those that are mixed at a place, "LAYER-PLACE" or "output"."""
-        kept = self.config.kept.get(place, tuple(self.members))
-        adapters: dict[str, Adapter] = {name: self.members[name] for name in kept}  # type: ignore[misc]
-        if not self.edits:
-            return adapters
-        return {name: adapter for name, adapter in adapters.items() if place in map(_key, adapter.edits)}
+        return {name: self.members[name] for name in self._mixed[place]}  # type: ignore[misc]
+
+    def _kept(self, there: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Of the members that work at each place, give those that are mixed there.
+
+        Raises:
+            ConfigError: a place, or a member at its place, is kept that is not there.
+        """
+        for place, names in self.config.kept.items():
+            if place not in there:
+                places = ", ".join(there)
+                raise ConfigError(f"adapter type 'fusion': kept names place '{place}'; its places are {places}")
+            for name in set(names) - set(there[place]):
+                known = ", ".join(there[place])
+                raise ConfigError(f"adapter type 'fusion': kept names '{name}' at {place}; there is {known}")
+            if not names and not self.edits:
+                raise ConfigError(
+                    f"adapter type 'fusion': kept leaves nobody at {place}; name a member, or leave it out"
+                )
+        return {**there, **self.config.kept}
 
     def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Mix what the members that edit this site give, (B, T, W)."""
@@ -76,10 +97,19 @@ class FusionAdapter(Adapter):
         self._note(place, members, weights)
         return norm(mixed) if inside else mixed
 
-    def forward(self, states: HiddenStates) -> Tensor:
-        """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""
+    def begin(self) -> None:
+        """Count the steps of the training; forget what was folded of other weights than there are now."""
+        adapters: Any = self.members.values()
+        for adapter in adapters:
+            adapter.begin()
         if self.training:
             self.steps.add_(1)
+        elif not torch.is_grad_enabled() and self._folded_of != (now := [*map(_mark, self.parameters())]):
+            self._folded.clear()
+            self._folded_of = now
+
+    def forward(self, states: HiddenStates) -> Tensor:
+        """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""
         last = states[self.backbone.layers]
         if self.edits:
             return last
@@ -101,15 +131,21 @@ class FusionAdapter(Adapter):
             parts = [member.low_rank(site) if member.adds(site) else None for member in members]
             whole = [part for part in parts if part is not None]
             mixer: Any = self.mixers[place]
-            self._folded[place] = fold(mixer, whole) if len(whole) == len(parts) else None
+            # What is kept for later passes is as exact as the weights are.
+            with torch.autocast(self.steps.device.type, enabled=False):
+                self._folded[place] = fold(mixer, whole) if len(whole) == len(parts) else None
         return self._folded[place]
 
     def with_members(self, kept: Mapping[str, Sequence[str]]) -> FusionAdapter:
-        """Give a fusion that mixes, at each place, only the members that are named: place -> members."""
-        used = {name: options for name, options in self.config.members.items() if any(name in k for k in kept.values())}
-        fusion = FusionAdapter(replace(self.config, members=used, kept=kept), self.backbone)
+        """Give a fusion that mixes only the members that are named: place -> members; other places stay as they are."""
+        mixed = {place: tuple(kept.get(place, self.members_at(place))) for place in (*self.mixers, *kept)}
+        used = {
+            name: options for name, options in self.config.members.items() if any(name in k for k in mixed.values())
+        }
+        fusion = FusionAdapter(replace(self.config, members=used, kept=mixed), self.backbone)
         mine = self.state_dict()
-        fusion.load_state_dict({key: mine[key] for key in fusion.state_dict()})
+        fusion.load_state_dict({key: mine[key].clone() for key in fusion.state_dict()}, assign=True)
+        fusion.requires_grad_(any(weight.requires_grad for weight in self.mixers.parameters()))
         return fusion.train(self.training)
 
     def penalty(self) -> Tensor | None:
@@ -126,16 +162,23 @@ class FusionAdapter(Adapter):
 
     def train(self, mode: bool = True) -> FusionAdapter:
         """Switch mode; the members stay in evaluation mode."""
+        # Changes by way of `data` leave no mark.
         self._folded.clear()
         super().train(mode)
         self.members.eval()
         return self
 
-    def _apply(self, *arguments: Any, **options: Any) -> FusionAdapter:
-        self._folded.clear()
-        return super()._apply(*arguments, **options)
+
+def _working_at(place: str, members: Mapping[str, Adapter]) -> tuple[str, ...]:
+    """Name the members that give something at a place."""
+    return tuple(name for name, adapter in members.items() if not adapter.edits or place in map(_key, adapter.edits))
 
 
 def _key(site: Site) -> str:
     """Name a place as parameters are named: no dots."""
     return f"{site.layer}-{site.place}"
+
+
+def _mark(weight: Tensor) -> tuple[int, int]:
+    """Give what becomes another when a weight is changed in place or replaced."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version

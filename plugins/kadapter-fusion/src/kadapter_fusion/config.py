@@ -40,6 +40,8 @@ class FusionConfig:
 
     def __post_init__(self) -> None:
         self._check("members", bool(self.members), "name -> folder, name of installed knowledge, or options")
+        named = all(isinstance(k, (list, tuple)) and all(isinstance(n, str) for n in k) for k in self.kept.values())
+        self._check("kept", named, "place -> list of members")
         self._check("dropout", 0 <= self.dropout < 1, "0 or more and under 1")
         self._check("temperature", 1 <= self.temperature < math.inf, "1 or more")
         self._check("cooling", self.cooling >= 1, "1 or more")

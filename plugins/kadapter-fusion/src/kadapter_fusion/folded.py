@@ -62,8 +62,9 @@ class Folded:
 @torch.no_grad()
 def fold(mixer: Mixer, members: Sequence[LowRank]) -> Folded:
     """Fold a mixer, whose stream joins after the value matrix, and the members of its place."""
-    width = members[0].down.shape[1]
-    identity = torch.eye(width, device=members[0].down.device)
+    some = members[0].down
+    width = some.shape[1]
+    identity = torch.eye(width, dtype=some.dtype, device=some.device)
     query, shift = (
         (identity, identity.new_zeros(width)) if mixer.query is None else (mixer.query.weight, mixer.query.bias)
     )
@@ -78,5 +79,5 @@ def fold(mixer: Mixer, members: Sequence[LowRank]) -> Folded:
         down=(torch.cat([m.down for m in members]), torch.cat([m.down_bias for m in members])),
         up=value @ ups,
         up_bias=biases @ value.T,
-        owner=functional.one_hot(torch.arange(len(members)).repeat_interleave(sizes)).to(ups),
+        owner=functional.one_hot(torch.arange(len(members)).repeat_interleave(sizes), len(members)).to(ups),
     )

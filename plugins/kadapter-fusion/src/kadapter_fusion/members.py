@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -18,13 +19,7 @@ def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[st
         ConfigError: some edit the backbone and some only read it, or a name cannot be one.
         KadapterError: one of its children says what is wrong with a member.
     """
-    for name in members:
-        # Modules are kept under it, where torch has attributes of its own ("type").
-        if not name or "." in name or hasattr(nn.ModuleDict(), name):
-            raise ConfigError(
-                f"adapter type 'fusion': a member is called '{name}'; a name has no dots and is none that torch uses"
-            )
-    built = {name: _member(member, backbone) for name, member in members.items()}
+    built = {name: _member(name, member, backbone) for name, member in members.items()}
     editing = [name for name, adapter in built.items() if adapter.edits]
     if editing and len(editing) < len(built):
         reading = ", ".join(name for name in built if name not in editing)
@@ -35,8 +30,21 @@ def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[st
     return built
 
 
-def _member(member: Any, backbone: BackboneInfo) -> Adapter:
-    return build_adapter(member, backbone) if isinstance(member, Mapping) else load_adapter(member, backbone)
+def _member(name: str, member: Any, backbone: BackboneInfo) -> Adapter:
+    # torch keeps members and parameters under this name, where it has attributes of its own ("double").
+    if not isinstance(name, str) or not name or "." in name or hasattr(nn.ModuleDict(), name):
+        raise ConfigError(
+            f"adapter type 'fusion': '{name}' cannot name a member: a name is a text without dots, and none that torch "
+            f"uses; choose another one"
+        )
+    if isinstance(member, Mapping):
+        return build_adapter(member, backbone)
+    if isinstance(member, (str, Path)):
+        return load_adapter(member, backbone)
+    raise ConfigError(
+        f"adapter type 'fusion': member '{name}' is {member!r}; it must be a folder, the name of installed knowledge, "
+        f"or options"
+    )
 
 
 def options_of(adapter: Adapter) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import mean
 
+from kadapter import ConfigError
 from kadapter_fusion.adapter import FusionAdapter
 
 Attention = Mapping[str, Mapping[str, float]]
@@ -18,7 +19,12 @@ def prune(fusion: FusionAdapter, attention: Attention, keep: int = 2, everywhere
         attention: place -> member -> mean weight, as `KnowledgeModel.attention` measures it.
         keep: how many members to keep at each place.
         everywhere: whether to keep the same ones at all places, by the mean over them.
+
+    Raises:
+        ConfigError: nobody is to be kept, or what was measured is not of this fusion.
     """
+    if keep < 1:
+        raise ConfigError(f"keep is {keep}; it must be 1 or more")
     if everywhere:
         attention = _evened(attention)
     most = {place: sorted(there, key=lambda name: -there[name])[:keep] for place, there in attention.items()}
