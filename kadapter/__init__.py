@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kadapter.storage import load_adapter, save_adapter
     from kadapter.task import Encoded, Task
     from kadapter.training import finetune, pretrain
+    from kadapter.watching import watch_split
 
 _HOMES = {
     "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "LowRank", "build_adapter"],
@@ -44,6 +45,7 @@ _HOMES = {
     "storage": ["load_adapter", "save_adapter"],
     "task": ["Encoded", "Task"],
     "training": ["finetune", "pretrain"],
+    "watching": ["watch_split"],
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "load_backbone",
     "pretrain",
     "save_adapter",
+    "watch_split",
 ]
 
 

@@ -7,10 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from kadapter_fusion import prune_run
 
-from kadapter import KnowledgeModel, Recipe, default_registry, finetune
+from kadapter import ConfigError, KnowledgeModel, Recipe, default_registry, evaluate, finetune
 from kadapter.testing import save_tiny_backbone
 from knowledge_data import sample_path
+
+pytestmark = pytest.mark.slow
 
 MEMBERS = {
     "reading": {
@@ -77,3 +80,16 @@ def test_a_text_is_told_token_by_token(run):
     assert report["tokens"] == ["<s>", "A", "river", "runs", "by", "</s>"]
     assert list(report["attention"]["fused"]) == PLACES[kind]
     assert report["attention"] == KnowledgeModel.from_pretrained(folder).attention_of(report["text"]).weights
+
+
+def test_a_pruned_run_is_a_run(run, tmp_path):
+    _, folder = run
+    report = prune_run(folder, tmp_path / "pruned", keep=1)
+    assert {len(names) for names in report["kept"]["fused"].values()} == {1}
+    assert report["scores"]["before"] == evaluate(folder, ["test"])
+    assert report["scores"]["after"] == evaluate(tmp_path / "pruned", ["test"])
+    assert set(report["seconds"]) == {"before", "after"}
+    attention = json.loads((folder / "attention.json").read_text())["attention"]["fused"]
+    assert report["kept"]["fused"] == {place: (max(there, key=there.get),) for place, there in attention.items()}
+    with pytest.raises(ConfigError, match="is there already"):
+        prune_run(folder, tmp_path / "pruned")

@@ -13,6 +13,8 @@ from kadapter import KnowledgeModel
 from kadapter.testing import save_tiny_backbone
 from knowledge_data import sample_path
 
+pytestmark = pytest.mark.slow
+
 TRAINING = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2}
 MEMBER = {"type": "standard", "preset": "pfeiffer", "size": 8}
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from kadapter import Adapter, hookimpl
 from kadapter_fusion.adapter import FusionAdapter
 from kadapter_fusion.config import FusionConfig
-from kadapter_fusion.pruning import prune
+from kadapter_fusion.pruning import prune, prune_run
 
-__all__ = ["FusionAdapter", "FusionConfig", "prune"]
+__all__ = ["FusionAdapter", "FusionConfig", "prune", "prune_run"]
 
 
 @hookimpl
