@@ -21,6 +21,21 @@ def tiny():
     return functools.cache(tiny_backbone)
 
 
+@pytest.fixture(params=["folded", "as it stands"])
+def give(request):
+    """Gives the features of a pass without gradient, where all is folded that can be, and of one with it."""
+    import torch
+
+    from kadapter.testing.comparing import features_of
+
+    def with_gradient(fusion, backbone, batch):
+        editor = fusion if fusion.edits else None
+        with torch.enable_grad():
+            return fusion(backbone(batch, frozenset(fusion.reads), frozenset(fusion.borrows), editor=editor)).detach()
+
+    return features_of if request.param == "folded" else with_gradient
+
+
 @pytest.fixture(scope="session")
 def members():
     """Options of three members that edit one place a layer, each of another size."""

@@ -6,21 +6,11 @@ from torch.nn import functional
 from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, build_adapter
-from kadapter.passes import run
 from kadapter.testing import tiny_batch, tiny_tokenizer
 from kadapter.testing.comparing import assert_close, assert_same, features_of
 
 SENTENCE = ["the harbour of the old town is full of small boats"]
 WIDTH = 32
-
-
-def with_gradient(fusion, backbone, batch):
-    """Unfolded."""
-    with torch.enable_grad():
-        return run(backbone, batch, {"alone": fusion})[1]["alone"].detach()
-
-
-both_ways = pytest.mark.parametrize("give", [features_of, with_gradient])
 
 
 # --- the formulas
@@ -40,7 +30,6 @@ def mixed(mixer, asking, given, temperature=1.0):
 
 @pytest.mark.parametrize("temperature", [1.0, 7.0])
 @pytest.mark.parametrize("residual", ["after", "before"])
-@both_ways
 @torch.no_grad()
 def test_pfeiffer_in_bert(built, tiny, give, residual, temperature):
     """z = LN(s + V Σ sₙ fₙ(LN s)) with s = y + feed-forward(y); or z = LN(V (s + Σ sₙ fₙ(LN s)))."""
@@ -67,7 +56,6 @@ def test_readers(built, tiny, readers):
     assert_close(features_of(fusion, tiny("roberta"), batch), expected, "the formula")
 
 
-@both_ways
 @torch.no_grad()
 def test_a_member_with_a_norm_of_its_own_is_mixed_behind_the_norm(tiny, give):
     """z = LN s + V Σ sₙ (editₙ(s) − LN s): a lone member through the identity is what it was."""
@@ -87,7 +75,6 @@ def test_a_member_with_a_norm_of_its_own_is_mixed_behind_the_norm(tiny, give):
 
 @pytest.mark.parametrize("family", ["roberta", "gpt2", "t5"])
 @pytest.mark.parametrize("name", ["a", "c"])
-@both_ways
 @torch.no_grad()
 def test_with_one_member_kept_it_is_that_member(built, tiny, give, family, name):
     kept = {place: [name] for place in built(family).mixers}
@@ -96,7 +83,6 @@ def test_with_one_member_kept_it_is_that_member(built, tiny, give, family, name)
     assert_close(give(fusion, tiny(family), batch), features_of(fusion.members[name], tiny(family), batch), name)
 
 
-@both_ways
 @torch.no_grad()
 def test_where_all_attend_to_one_member_it_is_that_member(built, tiny, give):
     """One gives a value of its own, by which it is found, and all others give nothing there."""
@@ -132,7 +118,6 @@ def averaged(members):
 
 
 @pytest.mark.parametrize("family", ["roberta", "gpt2"])
-@both_ways
 def test_a_new_one_is_near_the_mean_of_its_members(built, tiny, monkeypatch, give, family):
     fusion, batch = built(family, new_mixers=True), tiny_batch(tiny(family))
     new = give(fusion, tiny(family), batch)
@@ -142,7 +127,6 @@ def test_a_new_one_is_near_the_mean_of_its_members(built, tiny, monkeypatch, giv
     assert (new - mean).norm() < 0.1 * (mean - bare).norm()
 
 
-@both_ways
 @torch.no_grad()
 def test_where_all_weights_are_equal_it_is_the_mean(built, tiny, monkeypatch, give):
     fusion, batch = built(new_mixers=True), tiny_batch(tiny("roberta"))
@@ -203,7 +187,6 @@ def test_of_bert_base_as_many_are_trained_as_in_the_paper(bert_base, options, a_
 
 
 @pytest.mark.parametrize("which", ["members", "readers"])
-@both_ways
 def test_noted_weights_sum_to_one_for_every_token(request, built, tiny, give, which):
     fusion, batch = built(members=request.getfixturevalue(which)), tiny_batch(tiny("roberta"))
     fusion.watched = {}

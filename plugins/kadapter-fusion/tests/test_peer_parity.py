@@ -8,7 +8,6 @@ from torch import nn
 from transformers import AutoModel
 
 from kadapter import build_adapter
-from kadapter.passes import run
 from kadapter.testing import fill_randomly, tiny_batch
 from kadapter.testing.comparing import features_of
 
@@ -85,13 +84,7 @@ def size(module):
     return sum(weight.numel() for weight in module.parameters())
 
 
-def unfolded(fusion, backbone, batch):
-    with torch.enable_grad():
-        return run(backbone, batch, {"alone": fusion})[1]["alone"]
-
-
 @torch.no_grad()
-@pytest.mark.parametrize("give", [features_of, unfolded])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("family", BLOCK)
 def test_hidden_states_are_those_of_adapterhub(tiny, family, case, give):

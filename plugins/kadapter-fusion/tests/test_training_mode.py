@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from kadapter import KnowledgeModel, build_adapter
-from kadapter.composition import build_composition
-from kadapter.task import build_task
+from kadapter import KnowledgeModel, build_adapter, default_registry
 from kadapter.testing import fill_randomly, tiny_batch
 from kadapter.testing.comparing import assert_same, assert_same_tensors, features_of
 
@@ -19,8 +17,9 @@ def model_of(tiny, members):
 
     def make(**options):
         torch.manual_seed(0)
-        task = build_task({"name": "relation-classification", "labels": ["near", "far"], "dropout": 0.0})
-        model = KnowledgeModel(backbone, build_composition({"name": "alone"}, WIDTH), task)
+        kind = default_registry().tasks["relation-classification"]
+        model = KnowledgeModel(backbone, task=kind(kind.Config(labels=("near", "far"), dropout=0.0)))
+        model.recompose({"name": "alone"})
         fusion = build_adapter({"type": "fusion", "members": members, **options}, backbone.info)
         fill_randomly(fusion, 1)
         model.plug("fusion", fusion)
