@@ -180,3 +180,14 @@ def test_a_run_that_was_interrupted_ends_the_same(fused, run, tmp_path, monkeypa
         pretrain(fused, tmp_path / "run")
     monkeypatch.undo()
     assert_same_tensors(tensors(pretrain(fused, tmp_path / "run", resume=True)), tensors(run), "resumed")
+
+
+def test_its_random_control_has_members_that_were_never_trained(trained, backbone):
+    options = {"type": "fusion", "members": {"facts": str(trained), "fresh": FRESH}, "dropout": 0.1}
+    control = FusionAdapter.random_control(options)
+    assert {member["init"] for member in control["members"].values()} == {"random"}
+    assert control["dropout"] == 0.1
+    fusion, theirs = build_adapter(control, backbone.info), load_file(trained / "adapter.safetensors")
+    ours = fusion.members["facts"].state_dict()
+    assert ours.keys() == theirs.keys()
+    assert not any(torch.equal(ours[key], theirs[key]) for key in ours if key.endswith("down.weight"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kadapter import Adapter, BackboneInfo, ConfigError, HiddenStates, Site
 from kadapter_fusion.config import FusionConfig
 from kadapter_fusion.folded import Folded, fold
-from kadapter_fusion.members import build_members, options_of
+from kadapter_fusion.members import build_members, options_of, random_options
 from kadapter_fusion.mixer import Mixer
 
 
@@ -46,6 +46,11 @@ class FusionAdapter(Adapter):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self._folded: dict[str, Folded | None] = {}
         self._folded_of: list[tuple[int, int]] = []
+
+    @classmethod
+    def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the same options over members that were never trained."""
+        return {**options, "members": {name: random_options(member) for name, member in options["members"].items()}}
 
     @property
     def temperature(self) -> Tensor:

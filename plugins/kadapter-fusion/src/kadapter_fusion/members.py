@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from kadapter import Adapter, BackboneInfo, ConfigError, build_adapter, load_adapter
+from kadapter import Adapter, BackboneInfo, ConfigError, build_adapter, default_registry, load_adapter
 
 
 def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[str, Adapter]:
@@ -50,3 +51,15 @@ def _member(name: str, member: Any, backbone: BackboneInfo) -> Adapter:
 def options_of(adapter: Adapter) -> dict[str, Any]:
     """Say what builds an adapter of the same shape."""
     return {"type": adapter.name, **asdict(adapter.config)}
+
+
+def random_options(member: Any) -> dict[str, Any]:
+    """Say what builds a member of the same shape with random weights."""
+    registry = default_registry()
+    if isinstance(member, Mapping):
+        options = dict(member)
+    elif Path(member).is_dir():
+        options = json.loads((Path(member) / "adapter.json").read_text())["adapter"]
+    else:
+        options = dict(registry.knowledge[str(member)].adapter)
+    return registry.adapter_types[options["type"]].random_control(options)
