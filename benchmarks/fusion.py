@@ -9,17 +9,13 @@ warm-up.
 
 from __future__ import annotations
 
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from timing import interleaved, report
 from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, KnowledgeModel
@@ -40,18 +36,10 @@ def main(
     torch.set_num_threads(2)
     given = torch.randint(5, 100, (batch, tokens))
     rows = {**our_rows(given, members, layers), **peer_rows(given, members, layers)}
-    seconds = interleaved(rows, repetitions)
-    plain = seconds["plain backbone"]
-    report = {
-        "setting": {"members": members, "batch": batch, "tokens": tokens, "layers": layers, "width": 768},
-        "rows": {row: {"seconds": round(s, 5), "ratio": round(s / plain, 3)} for row, s in seconds.items()},
-        "repetitions": repetitions,
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
-        "versions": {name: metadata.version(name) for name in ("kadapter", "torch", "transformers")},
-    }
-    print(json.dumps(report, indent=2))
-    if output:
-        output.write_text(json.dumps(report, indent=2) + "\n")
+    with torch.no_grad():
+        seconds = interleaved(rows, repetitions)
+    setting = {"members": members, "batch": batch, "tokens": tokens, "layers": layers, "width": 768}
+    report({**setting, "repetitions": repetitions}, seconds, "plain backbone", output)
 
 
 def bert(layers: int) -> BertModel:
@@ -106,19 +94,6 @@ def peer_rows(given: torch.Tensor, members: int, layers: int) -> dict[str, Calla
         return peer(input_ids=given)
 
     return {"peer, one adapter": lambda: active(names[0]), "peer, fusion": lambda: active(Fuse(*names))}
-
-
-def interleaved(rows: dict[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
-    """Give the median seconds of each row; every round runs all of them once."""
-    seconds: dict[str, list[float]] = {row: [] for row in rows}
-    with torch.no_grad():
-        for turn in range(repetitions + 3):
-            for row, run in rows.items():
-                started = time.perf_counter()
-                run()
-                if turn >= 3:
-                    seconds[row].append(time.perf_counter() - started)
-    return {row: statistics.median(values) for row, values in seconds.items()}
 
 
 if __name__ == "__main__":
