@@ -143,7 +143,7 @@ class FusionAdapter(Adapter):
 
     def with_members(self, kept: Mapping[str, Sequence[str]]) -> FusionAdapter:
         """Give a fusion that mixes only the members that are named: place -> members; other places stay as they are."""
-        mixed = {place: tuple(kept.get(place, self.members_at(place))) for place in (*self.mixers, *kept)}
+        mixed = {place: tuple(names) for place, names in {**self._mixed, **kept}.items()}
         used = {
             name: options for name, options in self.config.members.items() if any(name in k for k in mixed.values())
         }
