@@ -52,9 +52,14 @@ class Trunk:
         return state if beside is None else (state, *beside)
 
 
+def first_edited(editor: Adapter) -> int:
+    """Give the lowest layer that an adapter edits, 1 to L; 0 where it only reads."""
+    return min((site.layer for site in editor.edits), default=0)
+
+
 def below(editor: Adapter) -> frozenset[int]:
     """Give the states that an edited pass has in common with a clean one, of those that it needs."""
-    first = min((site.layer for site in editor.edits), default=1)
+    first = first_edited(editor)
     return frozenset({first - 1, *editor.reads} & set(range(1, first)))
 
 
@@ -63,7 +68,7 @@ def trunk_of(editor: Adapter, clean: HiddenStates) -> Trunk | None:
     needed = below(editor)
     if not needed or not needed <= clean.states.keys():
         return None
-    first = min(site.layer for site in editor.edits)
+    first = first_edited(editor)
     # The clean pass may have gone on: what it gave above is not what the edited one gives there.
     return Trunk(first, {state: clean[state] for state in clean.states if state < first}, clean.beside)
 
@@ -101,7 +106,7 @@ class Pass:
         needed = max({state + 1 for state in self.reads} | self.borrows, default=0)
         self._enough_at = self.layers + 1 if self.layers in self.reads else needed
         self._edits = self.editor.edits if self.editor is not None else frozenset()
-        self._first_edited = min((site.layer for site in self._edits), default=0)
+        self._first_edited = first_edited(self.editor) if self.editor is not None else 0
         self._entering: dict[Site, Tensor] = {}
 
     @contextmanager
