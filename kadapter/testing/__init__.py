@@ -18,16 +18,19 @@ from kadapter.testing.backbones import (
     tiny_batch,
     tiny_tokenizer,
 )
+from kadapter.testing.facts import WORDS, tiny_facts
 from kadapter.testing.task_contract import TaskContract
 
 __all__ = [
     "FAMILIES",
     "SENTENCES",
+    "WORDS",
     "AdapterContract",
     "TaskContract",
     "fill_randomly",
     "save_tiny_backbone",
     "tiny_backbone",
     "tiny_batch",
+    "tiny_facts",
     "tiny_tokenizer",
 ]

@@ -17,33 +17,18 @@ from kadapter import KnowledgeModel, Recipe, pretrain
 from kadapter.cli import main
 from kadapter.data import prepare
 from kadapter.registry import default_registry
-from kadapter.testing import save_tiny_backbone
+from kadapter.testing import save_tiny_backbone, tiny_facts
 from kadapter.trainer import KnowledgeTrainer, training_arguments
 from kadapter.training import build_model
 from knowledge_data import sample_path
 
 ROOT = Path(__file__).parents[2]
 
-WORDS = {"P1": "near", "P2": "under", "P3": "inside"}
-"""Relation -> the word that says it."""
-
-
-def sentence(word, subject, object_):
-    """One record of FewRel's format: "a1 lies near b1 ."."""
-    return {
-        "tokens": [subject, "lies", word, object_, "."],
-        "h": [subject, f"{subject} {word}", [[0]]],
-        "t": [object_, f"{object_} {word}", [[3]]],
-    }
-
 
 @pytest.fixture(scope="session")
 def facts():
     """Relation -> 20 records, each about a pair of its own."""
-    return {
-        relation: [sentence(word, f"a{number}", f"b{number}") for number in range(20)]
-        for relation, word in WORDS.items()
-    }
+    return tiny_facts()
 
 
 @pytest.fixture(scope="session")

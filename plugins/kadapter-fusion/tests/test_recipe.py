@@ -9,11 +9,8 @@ from kadapter_fusion import FusionAdapter
 from safetensors.torch import load_file
 
 from kadapter import KnowledgeModel, Recipe, build_adapter, load_adapter, load_backbone, pretrain, save_adapter
-from kadapter.testing import fill_randomly, save_tiny_backbone, tiny_batch
+from kadapter.testing import WORDS, fill_randomly, save_tiny_backbone, tiny_batch, tiny_facts
 from kadapter.testing.comparing import assert_same, assert_same_tensors, features_of
-
-WORDS = {"P1": "near", "P2": "under", "P3": "inside"}
-"""Relation -> the word that says it."""
 
 LAYERS, WIDTH = 4, 32
 
@@ -22,16 +19,6 @@ FRESH = {"type": "standard", "preset": "pfeiffer", "init": "random"}
 
 HEAD = 2 * WIDTH * len(WORDS) + len(WORDS)
 """Parameters of a linear layer over the states at both markers."""
-
-
-def sentence(word, number):
-    """One record of FewRel's format: "a1 lies near b1 ."."""
-    subject, object_ = f"a{number}", f"b{number}"
-    return {
-        "tokens": [subject, "lies", word, object_, "."],
-        "h": [subject, f"{subject} {word}", [[0]]],
-        "t": [object_, f"{object_} {word}", [[3]]],
-    }
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +34,7 @@ def backbone(folder):
 @pytest.fixture(scope="module")
 def recipe(folder, backbone):
     """A run of a second, with a single adapter."""
-    records = {relation: [sentence(word, number) for number in range(20)] for relation, word in WORDS.items()}
-    (folder / "facts.json").write_text(json.dumps(records))
+    (folder / "facts.json").write_text(json.dumps(tiny_facts()))
     return Recipe.from_dict(
         {
             "name": "facts",

@@ -7,11 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from kadapter import KnowledgeModel, Recipe, finetune, load_adapter, load_backbone, pretrain
-from kadapter.testing import save_tiny_backbone, tiny_batch
+from kadapter.testing import WORDS, save_tiny_backbone, tiny_batch, tiny_facts
 from kadapter.testing.comparing import assert_same, assert_same_tensors, features_of
-
-WORDS = {"P1": "near", "P2": "under", "P3": "inside"}
-"""Relation -> the word that says it."""
 
 LAYERS, WIDTH = 4, 32
 
@@ -24,16 +21,6 @@ HEAD = 2 * WIDTH * len(WORDS) + len(WORDS)
 """Parameters of a linear layer over the states at both markers."""
 
 
-def sentence(word, number):
-    """One record of FewRel's format: "a1 lies near b1 ."."""
-    subject, object_ = f"a{number}", f"b{number}"
-    return {
-        "tokens": [subject, "lies", word, object_, "."],
-        "h": [subject, f"{subject} {word}", [[0]]],
-        "t": [object_, f"{object_} {word}", [[3]]],
-    }
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
@@ -43,8 +30,7 @@ def folder(tmp_path_factory):
 def recipe_of(folder):
     """Gives a run of a few seconds on a tiny Llama, for the options of an adapter."""
     backbone = save_tiny_backbone("llama", folder / "tiny-llama")
-    records = {relation: [sentence(word, number) for number in range(20)] for relation, word in WORDS.items()}
-    (folder / "facts.json").write_text(json.dumps(records))
+    (folder / "facts.json").write_text(json.dumps(tiny_facts()))
 
     def make(**options):
         return Recipe.from_dict(
