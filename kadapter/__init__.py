@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kadapter.recipe import Recipe
     from kadapter.registry import Registry, default_registry
     from kadapter.sites import Site
-    from kadapter.storage import load_adapter, save_adapter
+    from kadapter.storage import load_adapter, random_options, save_adapter
     from kadapter.task import Encoded, Task
     from kadapter.training import finetune, pretrain
     from kadapter.watching import watch_split
@@ -42,7 +42,7 @@ _HOMES = {
     "recipe": ["Recipe"],
     "registry": ["Registry", "default_registry"],
     "sites": ["Site"],
-    "storage": ["load_adapter", "save_adapter"],
+    "storage": ["load_adapter", "random_options", "save_adapter"],
     "task": ["Encoded", "Task"],
     "training": ["finetune", "pretrain"],
     "watching": ["watch_split"],
@@ -80,6 +80,7 @@ __all__ = [
     "load_adapter",
     "load_backbone",
     "pretrain",
+    "random_options",
     "save_adapter",
     "watch_split",
 ]

@@ -6,8 +6,8 @@ States are counted from 0, the output of the embeddings, to L, the backbone's la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -168,6 +168,16 @@ class Adapter(nn.Module):
         self.config: Any = config
         self.backbone = backbone
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds an adapter of the same shape."""
+        return {"type": self.name, **asdict(self.config)}
+
+    @property
+    def replaces(self) -> bool:
+        """Whether its features are a last state that takes the place of the backbone's: if it edits."""
+        return bool(self.edits)
+
     @classmethod
     def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Give the options of an adapter of the same shape with random weights, to measure a trained one against.
@@ -177,7 +187,36 @@ class Adapter(nn.Module):
         return dict(options)
 
     def begin(self) -> None:
-        """Hear that a pass begins: once, and not again when its layers are computed again for the gradient."""
+        """Hear that a pass begins: once, and not again when its layers are computed again for the gradient.
+
+        What it reads and edits is looked at afterwards.
+        """
+
+    def set(self, **options: Any) -> None:
+        """Change options of an adapter that is built; a type that has any which can be changed says how.
+
+        Raises:
+            ConfigError: there are no such options.
+        """
+        raise ConfigError(
+            f"adapter type '{self.name}' has no {' or '.join(options)} that can be set once it is built; build another "
+            f"one, or put it into type 'drop', whose `layers` can be set"
+        )
+
+    def drop(self, layers: Collection[int]) -> None:
+        """Leave out, from the next pass on, what works beside these layers of the backbone; none brings all back.
+
+        For an adapter that only reads. One that edits is simply not asked for the sites of those layers.
+
+        Raises:
+            ConfigError: it is of a type that works beside no layer in particular.
+        """
+        if layers and not self.replaces:
+            raise ConfigError(f"adapter type '{self.name}' works beside no layer in particular: none can be dropped")
+
+    def parts_in(self, layer: int) -> Iterable[nn.Module]:
+        """Give the modules of the adapter that work in or beside one layer of the backbone and nowhere else."""
+        return ()
 
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the features, (B, T, W), of one pass of the backbone."""

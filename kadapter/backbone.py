@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kadapter.adapter import TUNED, Adapter, BackboneInfo, HiddenStates
+from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
-from kadapter.taps import Enough, Pass, drop_taps, set_taps, trunk_of
+from kadapter.taps import Editor, Enough, Pass, drop_taps, set_taps, take, trunk_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -111,8 +111,9 @@ class Backbone(nn.Module):
         reads: frozenset[int],
         borrows: frozenset[int] = frozenset(),
         sequential_positions: bool = False,
-        editor: Adapter | None = None,
+        editor: Editor | None = None,
         clean: HiddenStates | None = None,
+        rows: Tensor | None = None,
     ) -> HiddenStates:
         """Run once and give the states `reads` and the calls of the layers `borrows`.
 
@@ -123,17 +124,22 @@ class Backbone(nn.Module):
             reads: states, 0 to L.
             borrows: layers, 1 to L.
             sequential_positions: number all positions one after another, padding included.
-            editor: an adapter that edits this pass.
+            editor: what edits this pass.
             clean: what a clean pass over the same inputs gave; when it has the state below the lowest layer that is
                 edited, the pass begins there.
+            rows: numbers of the rows of `inputs` that are run, some of them perhaps several times; None runs each once.
 
         Raises:
             BackboneError: sequential positions were asked for a batch that is padded on the left, where they would
                 move the real tokens.
         """
         inputs = self._prepare(inputs, sequential_positions)
+        if rows is not None:
+            inputs = {name: take(value, rows, len(inputs["input_ids"])) for name, value in inputs.items()}
         batch, tokens = inputs["input_ids"].shape
-        trunk = trunk_of(editor, clean) if editor is not None and clean is not None else None
+        trunk = trunk_of(editor, reads, clean) if editor is not None and clean is not None else None
+        if trunk is not None and rows is not None:
+            trunk = trunk.take(rows)
         running = Pass(reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing)
         without_gradient = torch.no_grad() if self.frozen and editor is None else nullcontext()
         with running.running(), without_gradient:

@@ -18,7 +18,7 @@ from kadapter.files import read_json, write_json, write_text
 from kadapter.plots import plot_ledger
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
-from kadapter.storage import describe_adapter, is_folder
+from kadapter.storage import options_of
 from kadapter.task import build_task
 from kadapter.training import finetune, versions
 
@@ -94,9 +94,7 @@ def _first_options(recipe: Recipe, registry: Registry) -> Mapping[str, Any]:
     if not recipe.plugs:
         raise ConfigError("the recipe plugs no adapter to compare with controls; give it `adapter` or `adapters`")
     first = recipe.adapter if recipe.adapter is not None else next(iter(recipe.plugs.values()))
-    if isinstance(first, Mapping):
-        return first
-    return describe_adapter(first)["adapter"] if is_folder(first) else registry.knowledge[first].adapter
+    return options_of(first, registry)
 
 
 def compare(

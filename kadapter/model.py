@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
-from kadapter.adapter import Adapter, BackboneInfo, build_adapter
+from kadapter.adapter import Adapter, BackboneInfo
 from kadapter.attention import TextAttention, attention_of, mean_attention
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
@@ -106,10 +106,24 @@ class KnowledgeModel(nn.Module):
 
     def unplug(self, name: str) -> Adapter:
         """Take an adapter out and give it; what the composition learned for it stays until the model is dropped."""
+        adapter = self._plugged(name)
+        del self.adapters[name]
+        return adapter
+
+    def set(self, name: str, **options: Any) -> None:
+        """Change options of a plugged adapter, for all passes from here on: `model.set("sst2", layers=5)`.
+
+        Raises:
+            UnknownNameError: no adapter of that name is plugged.
+            ConfigError: its type has no such options, or none that can be changed once it is built.
+        """
+        self._plugged(name).set(**options)
+
+    def _plugged(self, name: str) -> Adapter:
         if name not in self.adapters:
             there = ", ".join(self.plugged) or "none"
             raise UnknownNameError(f"no adapter '{name}' is plugged; plugged: {there}")
-        return self.adapters.pop(name)  # type: ignore[return-value]
+        return self.adapters[name]  # type: ignore[return-value]
 
     def recompose(self, composition: Mapping[str, Any], registry: Registry | None = None) -> None:
         """Mix features by a fresh composition from here on.
@@ -129,8 +143,8 @@ class KnowledgeModel(nn.Module):
 
     def usual_composition(self, several: str) -> dict[str, str]:
         """Say how to mix what is plugged when nobody says: by `several`; one adapter that edits stands alone."""
-        edits = [bool(adapter.edits) for adapter in self.adapters.values()]
-        return {"name": "alone" if edits == [True] else several}
+        replaces = [adapter.replaces for adapter in self._by_name().values()]
+        return {"name": "alone" if replaces == [True] else several}
 
     @contextmanager
     def unplugged(self) -> Iterator[KnowledgeModel]:
@@ -306,8 +320,6 @@ class KnowledgeModel(nn.Module):
     def _build(self, adapter: Pluggable, registry: Registry) -> Adapter:
         if isinstance(adapter, Adapter):
             return self._same_backbone(adapter)
-        if isinstance(adapter, Mapping):
-            return build_adapter(adapter, self.backbone.info, registry)
         return load_adapter(adapter, self.backbone.info, registry)
 
     def _same_backbone(self, adapter: Adapter) -> Adapter:

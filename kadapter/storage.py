@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def save_adapter(
             "format": FORMAT,
             "name": name,
             "backbone": adapter.backbone.as_dict(),
-            "adapter": {"type": adapter.name, **asdict(adapter.config)},
+            "adapter": adapter.options,
             "provided_by": {"distribution": provider.distribution, "version": provider.version},
             "trained_on": trained_on,
         },
@@ -63,11 +62,13 @@ def _card(name: str, adapter: Adapter, trained_on: Mapping[str, Any]) -> str:
     return adapter_card(name, adapter.name, adapter.backbone.name, trained_on, adapter.backbone.tuned)
 
 
-def load_adapter(adapter: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Adapter:
-    """Load a saved adapter for a backbone, bit for bit as it was saved.
+def load_adapter(
+    adapter: Path | str | Mapping[str, Any], backbone: BackboneInfo, registry: Registry | None = None
+) -> Adapter:
+    """Load a saved adapter for a backbone, bit for bit as it was saved; or build a fresh one.
 
     Args:
-        adapter: its folder, or the name of installed knowledge.
+        adapter: its folder, or the name of installed knowledge; or the options of a fresh one.
         backbone: what it was trained on.
         registry: where names are looked up; by default, what is installed.
 
@@ -75,7 +76,10 @@ def load_adapter(adapter: Path | str, backbone: BackboneInfo, registry: Registry
         StorageError: the folder holds no adapter, or one that does not fit its own config.
         UnknownNameError: its type is not installed, or that knowledge is not or has no weights for the backbone.
         BackboneError: it was trained on another backbone.
+        ConfigError: the options of a fresh one are not those of its type.
     """
+    if isinstance(adapter, Mapping):
+        return build_adapter(adapter, backbone, registry)
     folder = folder_of(adapter, backbone, registry)
     description = describe_adapter(folder)
     check_backbone(folder, description["backbone"], backbone)
@@ -101,6 +105,32 @@ def folder_of(adapter: Path | str, backbone: BackboneInfo, registry: Registry | 
         f"`kadapter pretrain {knowledge.name} --backbone {backbone.name} --output runs/{knowledge.name}` "
         f"and plug runs/{knowledge.name}"
     )
+
+
+def random_options(adapter: Path | str | Mapping[str, Any], registry: Registry | None = None) -> dict[str, Any]:
+    """Give the options of an adapter of the same shape with random weights, to measure a trained one against.
+
+    Args:
+        adapter: a folder, the name of installed knowledge, or options.
+        registry: where names are looked up; by default, what is installed.
+
+    Raises:
+        StorageError: the folder holds no adapter.
+        UnknownNameError: nobody registered that knowledge, or that type.
+    """
+    registry = registry or default_registry()
+    options = options_of(adapter, registry)
+    return registry.adapter_types[str(options["type"])].random_control(options)
+
+
+def options_of(adapter: Path | str | Mapping[str, Any], registry: Registry) -> Mapping[str, Any]:
+    """Give the options of an adapter that is saved, installed or said. Raises as `random_options` does."""
+    if isinstance(adapter, Mapping):
+        return adapter
+    if is_folder(adapter):
+        said: Mapping[str, Any] = describe_adapter(adapter)["adapter"]
+        return said
+    return registry.knowledge[str(adapter)].adapter
 
 
 def is_folder(adapter: Path | str) -> bool:

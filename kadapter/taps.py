@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from kadapter.adapter import Adapter, HiddenStates, LayerCall
+from kadapter.adapter import HiddenStates, LayerCall
 from kadapter.sites import Site, Sites
 
 Forward = Callable[..., Any]
@@ -30,6 +30,17 @@ _NOT_REPEATED = (
 
 class Enough(Exception):
     """Everything that is read has been seen; the rest of the pass is not needed."""
+
+
+class Editor(Protocol):
+    """What edits a pass: an adapter, or several side by side."""
+
+    @property
+    def edits(self) -> frozenset[Site]:
+        """The sites that it rewrites."""
+
+    def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Give what takes the place of `hidden` at a site, as `Adapter.edit` does."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +62,44 @@ class Trunk:
         state, beside = self.states[self.first - 1], self.beside[number]
         return state if beside is None else (state, *beside)
 
+    def take(self, rows: Tensor) -> Trunk:
+        """Give these rows of the batch, perhaps some of them several times."""
+        batch = len(self.states[self.first - 1])
+        states = {number: state[rows] for number, state in self.states.items()}
+        beside = {
+            number: None if gave is None else tuple(take(value, rows, batch) for value in gave)
+            for number, gave in self.beside.items()
+            if number < self.first
+        }
+        return Trunk(self.first, states, beside)
 
-def first_edited(editor: Adapter) -> int:
-    """Give the lowest layer that an adapter edits, 1 to L; 0 where it only reads."""
+
+def take(value: Any, rows: Tensor, batch: int) -> Any:
+    """Give these rows of a tensor that has a row for each of a batch; anything else as it is."""
+    # One row stands for all of them wherever there is one.
+    has_rows = isinstance(value, Tensor) and value.dim() > 1 and len(value) == batch
+    return value[rows] if has_rows else value
+
+
+def first_edited(editor: Editor) -> int:
+    """Give the lowest layer that an editor edits, 1 to L; 0 where it only reads."""
     return min((site.layer for site in editor.edits), default=0)
 
 
-def below(editor: Adapter) -> frozenset[int]:
+def below(editor: Editor, reads: Iterable[int]) -> frozenset[int]:
     """Give the states that an edited pass has in common with a clean one, of those that it needs."""
     first = first_edited(editor)
-    return frozenset({first - 1, *editor.reads} & set(range(1, first)))
+    return frozenset({first - 1, *reads} & set(range(1, first)))
 
 
-def trunk_of(editor: Adapter, clean: HiddenStates) -> Trunk | None:
+def trunk_of(editor: Editor, reads: Iterable[int], clean: HiddenStates) -> Trunk | None:
     """Give what an edited pass need not compute again, if the clean one kept it."""
-    needed = below(editor)
+    needed = below(editor, reads)
     if not needed or not needed <= clean.states.keys():
         return None
     first = first_edited(editor)
     # The clean pass may have gone on: what it gave above is not what the edited one gives there.
-    return Trunk(first, {state: clean[state] for state in clean.states if state < first}, clean.beside)
+    return Trunk(first, {state: clean[state] for state in needed}, clean.beside)
 
 
 @dataclass
@@ -82,7 +111,7 @@ class Pass:
         borrows: the layers whose calls to keep.
         layers: L.
         shape: (B, T).
-        editor: the adapter that edits this pass; None leaves it clean.
+        editor: what edits this pass; None leaves it clean.
         trunk: what need not be computed again; None computes all.
         checkpointing: whether the layers that get a gradient keep nothing for the backward pass but what enters them.
         states: state number -> (B, T, W).
@@ -94,7 +123,7 @@ class Pass:
     borrows: frozenset[int]
     layers: int
     shape: tuple[int, int]
-    editor: Adapter | None = None
+    editor: Editor | None = None
     trunk: Trunk | None = None
     checkpointing: bool = False
     states: dict[int, Tensor] = field(default_factory=dict)

@@ -453,7 +453,7 @@ def test_an_adapter_hears_once_that_a_pass_begins(tiny, monkeypatch):
     monkeypatch.setattr(backbone, "checkpointing", True)
     last = model.train()(**tiny_batch(backbone)).last_hidden_state
     edits = len(edited.edits)
-    assert heard == ["edited", *["edit"] * edits, "reading"]
+    assert heard == ["edited", "reading", *["edit"] * edits]
     last.square().mean().backward()
     assert heard[edits + 2 :] == ["edit"] * len([site for site in edited.edits if site.place != "output"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -23,12 +23,11 @@ class KAdapter(Adapter):
     def __init__(self, config: KAdapterConfig, backbone: BackboneInfo) -> None:
         config = resolve(config, backbone)
         super().__init__(config, backbone)
-        self.reads = tuple(int(state) for state in config.reads)
         self.sequential_positions = config.compat == "microsoft"
-        layers = [_layer(config, backbone, state) for state in self.reads]
+        layers = [_layer(config, backbone, state) for state in map(int, config.reads)]
         self.layers = nn.ModuleList(layers)
-        self.borrows = tuple(number for layer in layers for number in layer.transformer.borrows)
         self.gates = nn.Parameter(torch.ones(len(layers) - 1, backbone.width)) if self._gated else None
+        self.drop(())
 
     @property
     def _gated(self) -> bool:
@@ -42,13 +41,38 @@ class KAdapter(Adapter):
         """
         return {**options, "init": "random", "projection_std": 0.02}
 
+    def drop(self, layers: Collection[int]) -> None:
+        """Leave out the adapter layers beside these layers of the backbone; what they gave enters the next no more."""
+        self._kept = [index for index in range(len(self.config.reads)) if self._beside(index) not in layers]
+        self.reads = tuple(self.config.reads[index] for index in self._kept)
+        self.borrows = tuple(number for index in self._kept for number in self._layer(index).transformer.borrows)
+
+    def parts_in(self, layer: int) -> Iterator[nn.Module]:
+        """Give the adapter layers that work beside a layer of the backbone."""
+        return (module for index, module in enumerate(self.layers) if self._beside(index) == layer)
+
+    def _beside(self, index: int) -> int:
+        """Say which layer of the backbone takes the same state, or is the last."""
+        return min(self.config.reads[index] + 1, self.backbone.layers)
+
+    def _layer(self, index: int) -> AdapterLayer:
+        return self.layers[index]  # type: ignore[return-value]
+
     def forward(self, states: HiddenStates) -> Tensor:
-        """Give the last adapter layer's output, (B, T, W)."""
-        output = self.layers[0](states[self.reads[0]], states)
-        for index, state in enumerate(self.reads[1:], start=1):
-            entering = output if self.gates is None else self.gates[index - 1] * output
-            output = self.layers[index](states[state] + entering, states)
+        """Give the last adapter layer's output, (B, T, W); zeros when all are dropped."""
+        output = None
+        for index in self._kept:
+            output = self._layer(index)(self._entering(index, states, output), states)
+        if output is None:
+            return self._layer(0).up.weight.new_zeros(*states.attention_mask.shape, self.backbone.width)
         return output
+
+    def _entering(self, index: int, states: HiddenStates, output: Tensor | None) -> Tensor:
+        """Add what the layer before gave to the state that a layer reads."""
+        state = states[self.config.reads[index]]
+        if output is None:
+            return state
+        return state + (output if self.gates is None else self.gates[index - 1] * output)
 
 
 def _layer(config: KAdapterConfig, backbone: BackboneInfo, state: int) -> AdapterLayer:

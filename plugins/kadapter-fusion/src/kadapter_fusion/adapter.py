@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from kadapter import Adapter, BackboneInfo, ConfigError, HiddenStates, Site
+from kadapter import Adapter, BackboneInfo, ConfigError, HiddenStates, Site, random_options
 from kadapter_fusion.config import FusionConfig
 from kadapter_fusion.folded import Folded, fold
-from kadapter_fusion.members import build_members, options_of, random_options
+from kadapter_fusion.members import build_members
 from kadapter_fusion.mixer import Mixer
 
 
@@ -27,7 +27,7 @@ class FusionAdapter(Adapter):
         members = build_members(config.members, backbone)
         config = replace(
             config,
-            members={name: options_of(member) for name, member in members.items()},
+            members={name: member.options for name, member in members.items()},
             kept={place: tuple(names) for place, names in config.kept.items()},
         )
         super().__init__(config, backbone)
@@ -35,11 +35,7 @@ class FusionAdapter(Adapter):
         self.members.requires_grad_(False)
         adapters: Sequence[Adapter] = list(members.values())
         self.edits = frozenset().union(*(adapter.edits for adapter in adapters))
-        self.reads = (backbone.layers,)
-        if not self.edits:
-            self.reads = tuple(sorted({backbone.layers}.union(*(adapter.reads for adapter in adapters))))
-            self.borrows = tuple(sorted(set().union(*(adapter.borrows for adapter in adapters))))
-            self.sequential_positions = any(adapter.sequential_positions for adapter in adapters)
+        self._read()
         places = [_key(site) for site in sorted(self.edits)] or ["output"]
         self.mixers = nn.ModuleDict({place: Mixer(backbone.width, config) for place in places})
         self._mixed = self._kept({place: _working_at(place, members) for place in places})
@@ -51,6 +47,13 @@ class FusionAdapter(Adapter):
     def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Give the same options over members that were never trained."""
         return {**options, "members": {name: random_options(member) for name, member in options["members"].items()}}
+
+    def _read(self) -> None:
+        """Ask for the last state, and for what members ask for that only read."""
+        adapters: Any = [] if self.edits else self.members.values()
+        self.reads = tuple(sorted({self.backbone.layers}.union(*(adapter.reads for adapter in adapters))))
+        self.borrows = tuple(sorted(set().union(*(adapter.borrows for adapter in adapters))))
+        self.sequential_positions = any(adapter.sequential_positions for adapter in adapters)
 
     @property
     def temperature(self) -> Tensor:
@@ -112,6 +115,19 @@ class FusionAdapter(Adapter):
         elif not torch.is_grad_enabled() and self._folded_of != (now := [*map(_mark, self.parameters())]):
             self._folded.clear()
             self._folded_of = now
+
+    def drop(self, layers: Collection[int]) -> None:
+        """Leave out what members that only read work with beside these layers."""
+        if self.edits:
+            return
+        adapters: Any = self.members.values()
+        for adapter in adapters:
+            adapter.drop(layers)
+        self._read()
+
+    def parts_in(self, layer: int) -> list[nn.Module]:
+        """Give the mixers of one layer."""
+        return [mixer for place, mixer in self.mixers.items() if place.startswith(f"{layer}-")]
 
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last state of the edited pass, or the mix of what the members make of a clean one: (B, T, W)."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from kadapter import Adapter, BackboneInfo, ConfigError, build_adapter, default_registry, load_adapter
+from kadapter import Adapter, BackboneInfo, ConfigError, load_adapter
 
 
 def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[str, Adapter]:
@@ -21,7 +19,10 @@ def build_members(members: Mapping[str, Any], backbone: BackboneInfo) -> dict[st
         KadapterError: one of its children says what is wrong with a member.
     """
     built = {name: _member(name, member, backbone) for name, member in members.items()}
-    editing = [name for name, adapter in built.items() if adapter.edits]
+    editing = [name for name, adapter in built.items() if adapter.replaces]
+    for name in editing:
+        if not built[name].edits:
+            raise ConfigError(f"adapter type 'fusion': member '{name}' is dropped in every layer; leave it out")
     if editing and len(editing) < len(built):
         reading = ", ".join(name for name in built if name not in editing)
         raise ConfigError(
@@ -38,28 +39,9 @@ def _member(name: str, member: Any, backbone: BackboneInfo) -> Adapter:
             f"adapter type 'fusion': '{name}' cannot name a member: a name is a text without dots, and none that torch "
             f"uses; choose another one"
         )
-    if isinstance(member, Mapping):
-        return build_adapter(member, backbone)
-    if isinstance(member, (str, Path)):
+    if isinstance(member, (str, Path, Mapping)):
         return load_adapter(member, backbone)
     raise ConfigError(
         f"adapter type 'fusion': member '{name}' is {member!r}; it must be a folder, the name of installed knowledge, "
         f"or options"
     )
-
-
-def options_of(adapter: Adapter) -> dict[str, Any]:
-    """Say what builds an adapter of the same shape."""
-    return {"type": adapter.name, **asdict(adapter.config)}
-
-
-def random_options(member: Any) -> dict[str, Any]:
-    """Say what builds a member of the same shape with random weights."""
-    registry = default_registry()
-    if isinstance(member, Mapping):
-        options = dict(member)
-    elif Path(member).is_dir():
-        options = json.loads((Path(member) / "adapter.json").read_text())["adapter"]
-    else:
-        options = dict(registry.knowledge[str(member)].adapter)
-    return registry.adapter_types[options["type"]].random_control(options)

@@ -69,6 +69,11 @@ class StandardAdapter(Adapter):
         bottleneck: Any = self.bottlenecks[_key(site)]
         return bottleneck.low_rank(takes, config.activation)
 
+    def parts_in(self, layer: int) -> list[nn.Module]:
+        """Give the bottlenecks and norms of one layer."""
+        parts = [*self.bottlenecks.items(), *self.norms.items()]
+        return [part for key, part in parts if _site(key).layer == layer]
+
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last state of the edited pass, (B, T, W)."""
         return states[self.reads[0]]
