@@ -15,11 +15,12 @@ from typing import Annotated
 
 import torch
 import typer
-from timing import interleaved, report
+from timing import report
 from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, KnowledgeModel
 from kadapter.testing import fill_randomly, tiny_tokenizer
+from kadapter.timing import interleaved
 
 SIZE = {"type": "standard", "preset": "pfeiffer"}
 

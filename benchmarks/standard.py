@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from timing import interleaved, report
+from timing import report
 from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, KnowledgeModel
 from kadapter.testing import tiny_tokenizer
+from kadapter.timing import interleaved
 
 ADAPTERS: dict[str, dict[str, Any]] = {
     "size 8": {"size": 8},

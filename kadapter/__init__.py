@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kadapter.sites import Site
     from kadapter.storage import load_adapter, random_options, save_adapter
     from kadapter.task import Encoded, Task
+    from kadapter.together import Together
     from kadapter.training import finetune, pretrain
     from kadapter.watching import watch_split
 
@@ -44,6 +45,7 @@ _HOMES = {
     "sites": ["Site"],
     "storage": ["load_adapter", "random_options", "save_adapter"],
     "task": ["Encoded", "Task"],
+    "together": ["Together"],
     "training": ["finetune", "pretrain"],
     "watching": ["watch_split"],
 }
@@ -69,6 +71,7 @@ __all__ = [
     "Site",
     "StorageError",
     "Task",
+    "Together",
     "UnknownNameError",
     "build_adapter",
     "compare",

@@ -172,12 +172,13 @@ def _costs(runs: Sequence[Path]) -> dict[str, Any]:
 def summary(scores: Sequence[Scores]) -> dict[str, Any]:
     """Give split -> metric -> mean, spread (sample standard deviation) and the value of each seed's scores."""
     return {
-        split: {metric: _spread([s[split][metric] for s in scores]) for metric in metrics}
+        split: {metric: spread([s[split][metric] for s in scores]) for metric in metrics}
         for split, metrics in scores[0].items()
     }
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Give mean, spread (sample standard deviation) and the values, one for each seed."""
     return {"mean": mean(values), "spread": stdev(values) if len(values) > 1 else 0.0, "values": list(values)}
 
 
@@ -189,9 +190,13 @@ def _write(report: Mapping[str, Any], folder: Path) -> None:
 
 def as_markdown(report: Mapping[str, Any]) -> str:
     """Give a report as a Markdown table: a row each, a column for each split and metric in percent, and the costs."""
-    columns, lines = cells(report)
+    return markdown(*cells(report))
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Give a table as Markdown, all columns but the first flush right."""
     rule = ["---"] + ["---:"] * (len(columns) - 1)
-    return "".join(f"| {' | '.join(line)} |\n" for line in [columns, rule, *lines])
+    return "".join(f"| {' | '.join(line)} |\n" for line in [columns, rule, *rows])
 
 
 def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -201,12 +206,13 @@ def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     costs = [cost for cost in COSTS if all(cost in row for row in report["rows"].values())]
     heads = ["row", *(f"{split} {metric}" for split, metric in pairs), *(COSTS[cost] for cost in costs)]
     return heads, [
-        [name, *(_percent(row["scores"][split][metric]) for split, metric in pairs), *(_cost(row, c) for c in costs)]
+        [name, *(percent(row["scores"][split][metric]) for split, metric in pairs), *(_cost(row, c) for c in costs)]
         for name, row in report["rows"].items()
     ]
 
 
-def _percent(value: Mapping[str, float]) -> str:
+def percent(value: Mapping[str, float]) -> str:
+    """Give mean and spread in percent."""
     spread = f" ± {100 * value['spread']:.1f}" if value["spread"] else ""
     return f"{100 * value['mean']:.1f}{spread}"
 

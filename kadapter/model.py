@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,13 +17,13 @@ from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
 from kadapter.files import write_json
+from kadapter.naming import Pluggable, check_name, named
 from kadapter.passes import run
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import (
     FORMAT,
     check_backbone,
     describe_adapter,
-    is_folder,
     load_adapter,
     matching,
     read_description,
@@ -33,8 +32,6 @@ from kadapter.storage import (
     save_tensors,
 )
 from kadapter.task import Task, build_task
-
-Pluggable = str | Path | Mapping[str, Any] | Adapter
 
 
 @dataclass
@@ -143,7 +140,7 @@ class KnowledgeModel(nn.Module):
 
     def usual_composition(self, several: str) -> dict[str, str]:
         """Say how to mix what is plugged when nobody says: by `several`; one adapter that edits stands alone."""
-        replaces = [adapter.replaces for adapter in self._by_name().values()]
+        replaces = [adapter.replaces for adapter in self.by_name().values()]
         return {"name": "alone" if replaces == [True] else several}
 
     @contextmanager
@@ -162,6 +159,7 @@ class KnowledgeModel(nn.Module):
         adapters: Iterable[Pluggable] | Mapping[str, Pluggable] = (),
         composition: Mapping[str, Any] | None = None,
         registry: Registry | None = None,
+        backbone: Backbone | None = None,
     ) -> KnowledgeModel:
         """Load a model that was saved, or a backbone, and plug adapters in.
 
@@ -171,6 +169,7 @@ class KnowledgeModel(nn.Module):
             composition: `name` and options; by default one that needs no training: "alone" for one adapter that
                 edits, else "sum".
             registry: where names are looked up; by default, what is installed.
+            backbone: a loaded one, for a saved model that was made for it; None loads it.
 
         Raises:
             KadapterError: one of its children says what is wrong with the backbone, a name or a file.
@@ -179,8 +178,8 @@ class KnowledgeModel(nn.Module):
         saved = (Path(name) / "model.json").is_file()
         if saved and composition is not None:
             raise ConfigError(f"the model saved in {name} has its own composition; leave `composition` out")
-        model = _load_model(Path(name), registry) if saved else cls(load_backbone(name, registry))
-        for own_name, adapter in _named(adapters):
+        model = _load_model(Path(name), registry, backbone) if saved else cls(backbone or load_backbone(name, registry))
+        for own_name, adapter in named(adapters):
             model.plug(own_name, adapter, registry)
         if not saved:
             model.recompose(composition or model.usual_composition("sum"), registry)
@@ -263,14 +262,29 @@ class KnowledgeModel(nn.Module):
         Args:
             batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
         """
-        last, adapters = self.backbone.info.layers, self._by_name()
-        asked = self.composition.reads_backbone or not adapters
-        states, features = run(self.backbone, batch, adapters, frozenset({last} if asked else ()))
-        hidden = states.get(last)
+        states, features = run(self.backbone, batch, self.by_name(), self.reads)
+        return self.finish(states.get(self.backbone.info.layers), features, batch)
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """The states of the clean pass that the composition looks at."""
+        asked = self.composition.reads_backbone or not self.adapters
+        return frozenset({self.backbone.info.layers} if asked else ())
+
+    def finish(
+        self, hidden: Tensor | None, features: dict[str, Tensor], batch: Mapping[str, Tensor]
+    ) -> KnowledgeOutput:
+        """Compose, and answer: what comes after backbone and adapters.
+
+        Args:
+            hidden: (B, T, W), the backbone's last state, if `reads` asks for it.
+            features: adapter -> (B, T, W).
+            batch: what the task asks for beside them.
+        """
         composed = self.composition(hidden, features)
         loss, logits = self._answer(composed, batch)
         if loss is not None and self.training:
-            penalties = (adapter.penalty() for adapter in adapters.values() if adapter.training)
+            penalties = (adapter.penalty() for adapter in self.by_name().values() if adapter.training)
             loss = sum((penalty for penalty in penalties if penalty is not None), start=loss)
         return KnowledgeOutput(loss, logits, composed, hidden, features)
 
@@ -283,7 +297,7 @@ class KnowledgeModel(nn.Module):
             batches: `input_ids` (B, T), `attention_mask` (B, T) and whatever else.
         """
         with self._evaluating():
-            return mean_attention(self.backbone, self._by_name(), batches)
+            return mean_attention(self.backbone, self.by_name(), batches)
 
     def attention_of(self, text: str) -> TextAttention:
         """Give the tokens of a text, and what `attention` says for each of them.
@@ -292,7 +306,7 @@ class KnowledgeModel(nn.Module):
             ConfigError: the text has no token, or more than the backbone takes.
         """
         with self._evaluating():
-            return attention_of(self.backbone, self._by_name(), text)
+            return attention_of(self.backbone, self.by_name(), text)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -303,7 +317,8 @@ class KnowledgeModel(nn.Module):
         finally:
             self.train(training)
 
-    def _by_name(self) -> dict[str, Adapter]:
+    def by_name(self) -> dict[str, Adapter]:
+        """Give name -> adapter, in the order of plugging."""
         return dict(self.adapters.items())  # type: ignore[arg-type]
 
     def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
@@ -332,19 +347,10 @@ class KnowledgeModel(nn.Module):
         return adapter
 
 
-def check_name(name: str) -> None:
-    """Raise ConfigError unless an adapter can be called so."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
-    # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
-    if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
-        raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
-
-
-def _load_model(folder: Path, registry: Registry) -> KnowledgeModel:
+def _load_model(folder: Path, registry: Registry, backbone: Backbone | None = None) -> KnowledgeModel:
     entries = ("backbone", "composition", "task", "adapters")
     said = read_description(folder / "model.json", f"no saved model in {folder}", entries)
-    backbone = load_backbone(said["backbone"]["name"], registry)
+    backbone = backbone or load_backbone(said["backbone"]["name"], registry)
     check_backbone(folder, said["backbone"], backbone.info)
     if said["backbone"]["tuned"]:
         backbone.thaw()
@@ -369,22 +375,3 @@ def _info_for(adapter: Path, backbone: Backbone) -> BackboneInfo:
     """Give what a saved model's adapter must have been trained on: its backbone, or that before it was tuned."""
     theirs = describe_adapter(adapter)["backbone"]["fingerprint"]
     return backbone.loaded if theirs == backbone.loaded.fingerprint else backbone.info
-
-
-def _named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[tuple[str, Pluggable]]:
-    if isinstance(adapters, Mapping):
-        yield from adapters.items()
-        return
-    for adapter in adapters:
-        yield own_name(adapter), adapter
-
-
-def own_name(adapter: Pluggable) -> str:
-    """Take the name of an adapter from the knowledge, from what was saved, or from its type."""
-    if isinstance(adapter, Mapping):
-        return str(adapter.get("type", "adapter"))
-    if isinstance(adapter, Adapter):
-        return adapter.name
-    if is_folder(adapter):
-        return str(describe_adapter(adapter)["name"])
-    return str(adapter)

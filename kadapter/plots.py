@@ -43,6 +43,22 @@ def plot_ledger(report: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def plot_sweep(report: Mapping[str, Any], path: Path) -> None:
+    """Draw the score of each curve against the layers dropped, and below it the speed of a pass and of a step."""
+    figure, [above, below] = _panels(2, 3.2)
+    metric, seconds = report["metric"], report["seconds"]
+    for name, curve in report["curves"].items():
+        means, spreads = ([100 * curve[n][metric][key] for n in curve] for key in ("mean", "spread"))
+        above.errorbar(list(map(int, curve)), means, spreads, marker="o", capsize=3, label=name)
+    for what, times in seconds.items():
+        below.plot(list(map(int, times)), [times["0"] / taken for taken in times.values()], marker="o", label=what)
+    above.set(ylabel=f"{report['split']} {metric}, %")
+    below.set(xlabel="lowest layers dropped", ylabel="speed, 1 with none dropped", ylim=(0, None))
+    for axes in (above, below):
+        axes.legend()
+    _save(figure, path)
+
+
 def plot_attention(report: Mapping[str, Any], path: Path) -> None:
     """Draw the weights of adapters that mix, dark where they are high, grey where something is not mixed.
 

@@ -15,7 +15,8 @@ from kadapter.adapter import BackboneInfo
 from kadapter.config import differences, make_config, read_yaml_file, replace_options, write_yaml
 from kadapter.errors import BackboneError, ConfigError, KadapterError, StorageError
 from kadapter.files import check_free, write_text
-from kadapter.model import KnowledgeModel, check_name
+from kadapter.model import KnowledgeModel
+from kadapter.naming import check_name
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import check_backbone, describe_adapter, folder_of

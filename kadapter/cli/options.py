@@ -47,7 +47,7 @@ def named_adapters(adapters: Iterable[str]) -> dict[str, str]:
         StorageError: a folder holds no adapter, which would say its name.
         ConfigError: two have the same name.
     """
-    from kadapter.model import own_name
+    from kadapter.naming import own_name
 
     named: dict[str, str] = {}
     for given, place in (text.partition("=")[::2] for text in adapters):

@@ -1,0 +1,45 @@
+"""How adapters are called in a model: what can be a name, and what one is called when nobody says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from kadapter.adapter import Adapter
+from kadapter.errors import ConfigError
+from kadapter.storage import describe_adapter, is_folder
+
+Pluggable = str | Path | Mapping[str, Any] | Adapter
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless an adapter can be called so."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
+    # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
+    if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
+        raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
+
+
+def named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[tuple[str, Pluggable]]:
+    """Give each adapter with its name: the one that is said, or its own."""
+    if isinstance(adapters, Mapping):
+        yield from adapters.items()
+        return
+    for adapter in adapters:
+        yield own_name(adapter), adapter
+
+
+def own_name(adapter: Pluggable) -> str:
+    """Take the name of an adapter from the knowledge, from what was saved, or from its type."""
+    if isinstance(adapter, Mapping):
+        return str(adapter.get("type", "adapter"))
+    if isinstance(adapter, Adapter):
+        return adapter.name
+    if is_folder(adapter):
+        return str(describe_adapter(adapter)["name"])
+    return str(adapter)
