@@ -8,6 +8,7 @@ batch (`robust`), and with just this n (`specialised`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -102,6 +103,12 @@ def _check(recipe: Recipe, seeds: Sequence[int], kinds: Sequence[str], split: st
     """Find what is wrong before anything is trained."""
     if recipe.adapter is None:
         raise ConfigError("the recipe has no new adapter whose layers could be dropped; give it `adapter`")
+    kind_of_adapter = registry.adapter_types[str(recipe.adapter.get("type"))]
+    if "layers" not in {option.name for option in fields(kind_of_adapter.Config)}:
+        raise ConfigError(
+            f"adapter type '{kind_of_adapter.name}' drops no layers; put it inside one that does: in a recipe "
+            f"`adapter: {{type: …, inner: {{type: {kind_of_adapter.name}}}}}`, for a run --wrap TYPE"
+        )
     for kind in kinds:
         if kind not in get_args(Kind):
             raise ConfigError(f"there is no training '{kind}'; there are {', '.join(get_args(Kind))}")
@@ -112,9 +119,7 @@ def _check(recipe: Recipe, seeds: Sequence[int], kinds: Sequence[str], split: st
 
 def _timed(recipe: Recipe, registry: Registry) -> tuple[KnowledgeModel, Examples]:
     """Give a model as it starts, for the clock, and the examples; what is wrong with the adapter is found here."""
-    model, examples = assemble(_fixed(recipe, 0), registry)
-    model.set(recipe.name, layers=0)
-    return model, examples
+    return assemble(_fixed(recipe, 0), registry)
 
 
 def _fixed(recipe: Recipe, layers: int) -> Recipe:
