@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kadapter.registry import Registry, default_registry
     from kadapter.sites import Site
     from kadapter.storage import load_adapter, random_options, save_adapter
+    from kadapter.sweeping import sweep, sweep_run
     from kadapter.task import Encoded, Task
     from kadapter.together import Together
     from kadapter.training import finetune, pretrain
@@ -44,6 +45,7 @@ _HOMES = {
     "registry": ["Registry", "default_registry"],
     "sites": ["Site"],
     "storage": ["load_adapter", "random_options", "save_adapter"],
+    "sweeping": ["sweep", "sweep_run"],
     "task": ["Encoded", "Task"],
     "together": ["Together"],
     "training": ["finetune", "pretrain"],
@@ -85,6 +87,8 @@ __all__ = [
     "pretrain",
     "random_options",
     "save_adapter",
+    "sweep",
+    "sweep_run",
     "watch_split",
 ]
 

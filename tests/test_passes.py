@@ -12,6 +12,7 @@ from torch import nn
 
 from kadapter import Adapter, Composition, KnowledgeModel, Site, build_adapter
 from kadapter.composition import build_composition
+from kadapter.passes import run
 from kadapter.testing import FAMILIES, SENTENCES, fill_randomly, tiny_backbone, tiny_batch
 from kadapter.testing.comparing import assert_close, assert_same, assert_same_tensors, features_of
 
@@ -529,6 +530,53 @@ def test_a_backbone_that_is_trained_gets_the_same_gradient_through_a_branch(fami
         model.zero_grad()
         model(**batch).features["edits"].square().mean().backward()
         found.append({name: p.grad.clone() for name, p in backbone.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        assert_close(found[1][name], gradient, name)
+
+
+# --- several that edit, side by side
+
+
+def side_by_side(backbone, exact, rows=None):
+    """Features of three adapters that edit from the second layer on, of one from the fourth, and of one that reads."""
+    adapters = {f"from-2-{number}": editing(backbone, 2, 4, seed=number) for number in range(3)}
+    adapters |= {"from-4": editing(backbone, 4, seed=5, reads=(3, 4)), "reads": reading(backbone)}
+    return run(backbone, tiny_batch(backbone), adapters, rows=rows, exact=exact)[1]
+
+
+@every_family
+@torch.no_grad()
+def test_side_by_side_adapters_give_what_each_gives_alone(tiny, family):
+    backbone = tiny(family)
+    expected, rows = side_by_side(backbone, exact=True), torch.tensor([2, 0])
+    for name, features in side_by_side(backbone, exact=False).items():
+        assert_close(features, expected[name], name)
+    asked = {name: rows[:1] if name == "from-2-1" else rows for name in expected}
+    for name, features in side_by_side(backbone, exact=False, rows=asked).items():
+        assert_close(features, expected[name][asked[name]], f"{name}, some rows")
+    for name, features in side_by_side(backbone, exact=True, rows=asked).items():
+        assert_close(features, expected[name][asked[name]], f"{name}, some rows, exact")
+
+
+@torch.no_grad()
+def test_side_by_side_the_trunk_runs_once_and_each_branching_once(tiny):
+    backbone = tiny("roberta")
+    with ran(backbone) as numbers:
+        side_by_side(backbone, exact=False)
+    assert numbers == [*CLEAN, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_side_by_side_gradients_are_those_that_each_gets_alone(tiny, checkpointing, monkeypatch):
+    backbone = tiny("llama")
+    monkeypatch.setattr(backbone, "checkpointing", checkpointing)
+    found = []
+    for exact in (True, False):
+        adapters = {"one": editing(backbone, 3, seed=1), "two": editing(backbone, 3, 4, seed=2)}
+        features = run(backbone, tiny_batch(backbone), adapters, exact=exact)[1]
+        sum(f.square().mean() for f in features.values()).backward()
+        found.append({f"{n}.{key}": p.grad for n, a in adapters.items() for key, p in a.named_parameters()})
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
         assert_close(found[1][name], gradient, name)

@@ -16,14 +16,15 @@ from kadapter import (
     ConfigError,
     KnowledgeModel,
     Recipe,
+    StorageError,
     Together,
     UnknownNameError,
     evaluate,
     finetune,
     pretrain,
+    sweep,
+    sweep_run,
 )
-from kadapter.cli import main
-from kadapter.sweeping import sweep
 from kadapter.testing import WORDS, save_tiny_backbone, tiny_batch, tiny_facts
 from kadapter.testing.comparing import assert_close, assert_same, assert_same_tensors
 
@@ -77,17 +78,10 @@ def other(recipe, folder):
     return pretrain(recipe.with_options({"name": "other", "adapter": adapter}), folder / "other").folder
 
 
-@pytest.fixture
-def kadapter(monkeypatch, capsys):
-    """Run a command in this process; give its exit code, output and error."""
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kadapter", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code or 0, *capsys.readouterr()
-
-    return command
+def kadapter(*arguments):
+    """Run a command; give its output."""
+    command = [sys.executable, "-m", "kadapter", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_a_killed_run_goes_on_with_the_draws_that_were_to_come(recipe, run, tmp_path):
@@ -146,46 +140,49 @@ def test_what_is_finished_is_not_trained_again(report, recipe, folder, monkeypat
         assert at["accuracy"]["values"] == report["curves"]["robust"][n]["accuracy"]["values"][:1]
 
 
-@pytest.mark.parametrize("which", ["run", "other"])
-def test_a_finished_run_is_swept(kadapter, run, other, tmp_path, which):
-    place, wrap = {"run": (run, []), "other": (other, ["--wrap", "drop"])}[which]
-    code, out, _ = kadapter("sweep", place, "--output", tmp_path / "out", "--json", *wrap)
-    assert code == 0
-    [curve] = json.loads(out)["curves"].values()
-    first = evaluate(place)["test"]["accuracy"]
-    assert curve["1" if which == "run" else "0"]["accuracy"]["values"] == [first]
+def test_a_finished_run_is_swept(run, tmp_path):
+    done = kadapter("sweep", run, "--output", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    [curve] = json.loads(done.stdout)["curves"].values()
+    assert curve["1"]["accuracy"]["values"] == [evaluate(run)["test"]["accuracy"]]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"sweep.json", "sweep.md", "sweep.png"}
 
 
-def test_people_get_a_table(kadapter, run, tmp_path):
-    code, out, _ = kadapter("sweep", run, "--output", tmp_path / "out")
-    assert code == 0
-    assert all(word in " ".join(out.split()) for word in ("dropped", "accuracy", "pass,", "step,"))
+def test_a_run_that_drops_nothing_is_wrapped(other, tmp_path):
+    done = kadapter("sweep", other, "--output", tmp_path / "out", "--wrap", "drop")
+    assert done.returncode == 0, done.stderr
+    assert all(word in " ".join(done.stdout.split()) for word in ("dropped", "accuracy", "pass,", "step,"))
+    [curve] = json.loads((tmp_path / "out" / "sweep.json").read_text())["curves"].values()
+    assert curve["0"]["accuracy"]["values"] == [evaluate(other)["test"]["accuracy"]]
+
+
+def test_the_command_refuses_in_one_line(run, tmp_path):
+    done = kadapter("sweep", run, "--output", tmp_path / "out", "--training", "robust")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip() == "error: --training and --set go with a recipe (.yaml); a run is trained already"
 
 
 WRONG = {
-    "a run that drops nothing": (["OTHER"], "adapter type 'standard' drops no layers; put it inside one that does"),
-    "a way that there is not": (["RECIPE", "--training", "half"], "there are ordinary, robust, specialised"),
-    "no seeds": (["RECIPE", "--seeds", "0"], "a sweep needs a seed or more"),
-    "a split that there is not": (["RUN", "--split", "dev"], "there is no split 'dev'"),
-    "a recipe that is wrapped": (["RECIPE", "--wrap", "drop"], "--wrap goes with a run folder"),
-    "a run that is trained": (["RUN", "--training", "robust"], "a run is trained already"),
-    "no run": (["nowhere"], "no finished run in nowhere"),
+    "a way that there is not": ({"kinds": ["half"]}, "there are ordinary, robust, specialised"),
+    "no seeds": ({"seeds": []}, "a sweep needs a seed or more"),
+    "a split that there is not": ({"split": "dev"}, "there is no split 'dev'"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "hint"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_swept_is_refused_before_anything_is_trained(
-    kadapter, recipe, run, other, tmp_path, arguments, hint
-):
-    recipe.save(tmp_path / "recipe.yaml")
-    names = {"OTHER": other, "RUN": run, "RECIPE": tmp_path / "recipe.yaml"}
-    arguments = [names.get(argument, argument) for argument in arguments]
-    code, out, error = kadapter("sweep", *arguments, "--output", tmp_path / "out")
-    assert (code, out) == (2, "")
-    assert hint in error
-    assert error.count("\n") == 1
+@pytest.mark.parametrize(("options", "hint"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_swept_is_refused_before_anything_is_trained(recipe, tmp_path, options, hint):
+    with pytest.raises(ConfigError, match=hint):
+        sweep(recipe, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_cannot_drop_is_refused(run, other, tmp_path):
+    with pytest.raises(ConfigError, match="adapter type 'standard' drops no layers; put it inside one that does"):
+        sweep_run(other, tmp_path)
+    with pytest.raises(ConfigError, match="there is no split 'dev'"):
+        sweep_run(run, tmp_path, split="dev")
+    with pytest.raises(StorageError, match="no finished run"):
+        sweep_run(tmp_path / "nowhere", tmp_path)
 
 
 def both(run, other):

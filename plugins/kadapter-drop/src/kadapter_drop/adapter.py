@@ -52,6 +52,7 @@ class DropAdapter(Adapter):
 
     @watched.setter
     def watched(self, notes: dict[str, dict[str, Tensor]] | None) -> None:
+        """Let the inner adapter note what it mixes."""
         self.inner.watched = notes
 
     def set(self, **options: Any) -> None:
