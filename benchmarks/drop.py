@@ -15,11 +15,10 @@ from typing import Annotated
 
 import torch
 import typer
+from models import bert_backbone, forward, plugged, step, whole
 from timing import report
-from transformers import BertConfig, BertModel
 
-from kadapter import Backbone, KnowledgeModel, Together
-from kadapter.testing import fill_randomly, tiny_tokenizer
+from kadapter import Backbone, Together
 from kadapter.timing import interleaved
 
 DROPPED = (0, 3, 5, 8)
@@ -34,7 +33,7 @@ def main(
     """Measure every row in turn, over and over; print and write seconds and ratios."""
     torch.set_num_threads(2)
     tokens = torch.randint(5, 100, (8, 64))
-    shared = Backbone(bert(layers), tiny_tokenizer())
+    shared = bert_backbone(layers)
     rows = {**step_rows(tokens, layers), **task_rows(shared, tokens)}
     seconds = interleaved(rows, repetitions, warm_up=1)
     setting = {"batch": 8, "tokens": 64, "layers": layers, "width": 768, "repetitions": repetitions}
@@ -42,63 +41,29 @@ def main(
     report({**setting, **limits}, seconds, "step, full fine-tuning", output)
 
 
-def bert(layers: int) -> BertModel:
-    """Give a random model of BERT-base's shape."""
-    return BertModel(BertConfig(vocab_size=1000, num_hidden_layers=layers)).eval()
-
-
-def plugged(backbone: Backbone, dropped: int, seed: int = 0) -> KnowledgeModel:
-    """Give a model with one standard adapter whose lowest layers are dropped."""
-    model = KnowledgeModel(backbone)
-    model.plug("it", {"type": "drop", "inner": {"type": "standard", "size": 64}, "layers": dropped})
-    fill_randomly(model.adapters, seed)
-    model.recompose(model.usual_composition("sum"))
-    return model.eval()
+def without(dropped: int) -> dict[str, object]:
+    """Give the options of an adapter whose lowest layers are dropped."""
+    return {"type": "drop", "inner": {"type": "standard", "size": 64}, "layers": dropped}
 
 
 def step_rows(tokens: torch.Tensor, layers: int) -> dict[str, Callable[[], object]]:
     """Give a step of training for each number of layers, and for full fine-tuning."""
-    backbone = Backbone(bert(layers), tiny_tokenizer())
-    rows = {f"step, {n} dropped": step(plugged(backbone, n), tokens) for n in DROPPED}
-    whole = KnowledgeModel(Backbone(bert(layers), tiny_tokenizer()))
-    whole.backbone.thaw()
-    return {**rows, "step, full fine-tuning": step(whole, tokens)}
-
-
-def step(model: KnowledgeModel, tokens: torch.Tensor) -> Callable[[], object]:
-    """Give a step of training on the mean of the last state."""
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-
-    def run() -> None:
-        model.train()
-        model(input_ids=tokens).last_hidden_state.mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return run
+    backbone = bert_backbone(layers)
+    rows = {f"step, {n} dropped": step(plugged(backbone, without(n)), tokens) for n in DROPPED}
+    return {**rows, "step, full fine-tuning": step(whole(layers), tokens)}
 
 
 def task_rows(backbone: Backbone, tokens: torch.Tensor) -> dict[str, Callable[[], object]]:
     """Give passes for one task, and for several at once and one after another."""
-    rows: dict[str, Callable[[], object]] = {"pass, bare backbone": without_gradient(backbone.model, tokens)}
+    rows: dict[str, Callable[[], object]] = {"pass, bare backbone": forward(backbone.model, tokens)}
     for dropped in DROPPED:
-        models = {f"task-{number}": plugged(backbone, dropped, number) for number in range(max(TASKS))}
-        rows[f"pass, {dropped} dropped"] = without_gradient(models["task-0"], tokens)
+        models = {f"task-{number}": plugged(backbone, without(dropped), number) for number in range(max(TASKS))}
+        rows[f"pass, {dropped} dropped"] = forward(models["task-0"], tokens)
         for count in TASKS if dropped in (0, 5) else ():
             some = Together(dict(list(models.items())[:count]))
-            rows[f"{count} tasks, {dropped} dropped, at once"] = without_gradient(some, tokens)
+            rows[f"{count} tasks, {dropped} dropped, at once"] = forward(some, tokens)
             rows[f"{count} tasks, {dropped} dropped, one after another"] = in_turn(some, tokens)
     return rows
-
-
-def without_gradient(model: torch.nn.Module, tokens: torch.Tensor) -> Callable[[], object]:
-    """Give a pass."""
-
-    def run() -> object:
-        with torch.no_grad():
-            return model(input_ids=tokens)
-
-    return run
 
 
 def in_turn(together: Together, tokens: torch.Tensor) -> Callable[[], object]:

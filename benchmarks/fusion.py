@@ -15,11 +15,9 @@ from typing import Annotated
 
 import torch
 import typer
+from models import bert, bert_backbone, plugged
 from timing import report
-from transformers import BertConfig, BertModel
 
-from kadapter import Backbone, KnowledgeModel
-from kadapter.testing import fill_randomly, tiny_tokenizer
 from kadapter.timing import interleaved
 
 SIZE = {"type": "standard", "preset": "pfeiffer"}
@@ -43,32 +41,18 @@ def main(
     report({**setting, "repetitions": repetitions}, seconds, "plain backbone", output)
 
 
-def bert(layers: int) -> BertModel:
-    """Give a random model of BERT-base's shape, in evaluation mode."""
-    return BertModel(BertConfig(vocab_size=1000, num_hidden_layers=layers)).eval()
-
-
 def our_rows(given: torch.Tensor, members: int, layers: int) -> dict[str, Callable[[], object]]:
     """Give the plain backbone, one adapter, the fusion, and the fusion as it is computed in training."""
-    plain = bert(layers)
-    tokenizer = tiny_tokenizer()
-
-    def model(adapter: dict[str, object]) -> KnowledgeModel:
-        made = KnowledgeModel(Backbone(plain, tokenizer))
-        made.plug("it", adapter)
-        fill_randomly(made.adapters)
-        made.recompose(made.usual_composition("sum"))
-        return made.eval()
-
-    one = model(SIZE)
-    fused = model({"type": "fusion", "members": {f"member-{n}": SIZE for n in range(members)}})
+    backbone = bert_backbone(layers)
+    one = plugged(backbone, SIZE)
+    fused = plugged(backbone, {"type": "fusion", "members": {f"member-{n}": SIZE for n in range(members)}})
 
     def unfolded() -> object:
         with torch.enable_grad():
             return fused(input_ids=given)
 
     return {
-        "plain backbone": lambda: plain(input_ids=given),
+        "plain backbone": lambda: backbone.model(input_ids=given),
         "one adapter": lambda: one(input_ids=given),
         "fusion": lambda: fused(input_ids=given),
         "fusion, not folded": unfolded,
