@@ -128,7 +128,7 @@ def _values_of_lines(member: Member, complain: Complain) -> Iterator[tuple[str, 
             try:
                 yield where, json.loads(line)
             except (ValueError, RecursionError) as error:
-                complain(NO_JSON, _no_json(error, where))
+                complain(NO_JSON, no_json(error, where))
 
 
 def _array(member: Member, complain: Complain) -> Iterator[tuple[str, Any]]:
@@ -142,7 +142,7 @@ def _array(member: Member, complain: Complain) -> Iterator[tuple[str, Any]]:
     except UnicodeDecodeError as error:
         complain(NO_TEXT, _no_text(error, f"{member.name}: record {number + 1}"))
     except (ValueError, RecursionError) as error:
-        complain(NO_JSON, _no_json(error, f"{member.name}: record {number + 1}"))
+        complain(NO_JSON, no_json(error, f"{member.name}: record {number + 1}"))
 
 
 def _texts(file: IO[bytes]) -> Iterator[str]:
@@ -157,7 +157,8 @@ def _no_text(error: UnicodeDecodeError, where: str) -> DataError:
     return DataError(problem, "save it as UTF-8", where=where)
 
 
-def _no_json(error: Exception, where: str) -> DataError:
+def no_json(error: Exception, where: str) -> DataError:
+    """The error that says why something at `where` is no JSON."""
     deep = isinstance(error, RecursionError)
     problem = "values are nested too deeply" if deep else getattr(error, "msg", str(error))
     return DataError(f"is not JSON: {problem}", "give one JSON value a line, or one array of them", where=where)
