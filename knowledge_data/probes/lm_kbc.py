@@ -20,9 +20,8 @@ def read_lm_kbc(path: str | Path) -> Reading:
 
 
 def _row(record: Record) -> ClozeProbe:
-    objects = record.groups("ObjectEntities", str)
-    if [] in objects:
-        raise record.error(f"ObjectEntities[{objects.index([])}]", "is empty", "give each object a name")
+    # Where there is no object, the set says [] or [[]].
+    objects = [names for names in record.groups("ObjectEntities", str) if names]
     names = tuple(name for of_object in objects for name in of_object)
     numbers = tuple(number for number, of_object in enumerate(objects) for _ in of_object)
     relation, subject = record.get("Relation", str), record.get("SubjectEntity", str)

@@ -10,6 +10,8 @@ from knowledge_data.row import Row, check_all_filled, check_filled
 
 SUBJECT, OBJECT = "[X]", "[Y]"
 
+SAME_SENTENCE = "good and bad sentence are the same"
+
 
 @dataclass(frozen=True)
 class ClozeProbe(Row):
@@ -91,7 +93,7 @@ class MinimalPair(Row):
         group: the kind of phenomenon, such as `binding`.
 
     Raises:
-        DataError: one is empty, or the sentences are the same.
+        DataError: one is empty.
     """
 
     good: str
@@ -101,6 +103,9 @@ class MinimalPair(Row):
 
     def __post_init__(self) -> None:
         check_filled("give it a text", good=self.good, bad=self.bad, phenomenon=self.phenomenon, group=self.group)
-        if self.good == self.bad:
-            raise DataError("is the good sentence again", "give a pair that differs", field="bad")
         super().__post_init__()
+
+    @property
+    def flaw(self) -> str:
+        """Both sentences are the same, as in a few pairs of BLiMP: there is nothing to tell apart."""
+        return SAME_SENTENCE if self.good == self.bad else ""
