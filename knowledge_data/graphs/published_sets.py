@@ -77,8 +77,8 @@ GRAPHS: Mapping[str, PublishedSet] = {
 def read_published_graph(name: str, folder: str | Path, *, on_error: str = "raise") -> KnowledgeGraph:
     """Read a graph of `GRAPHS` with all that its set says of entities and relations.
 
-    `folder` is where the set's files lie. CoDEx comes without names of entities: only those that are types of others have
-    labels. WN18RR in names takes its labels from the names.
+    `folder` is where the set's files lie. CoDEx comes without names of entities: only those that are types of others
+    have labels. WN18RR in names takes its labels from the names.
 
     Raises:
         DataError: there is no such graph, a file is missing or is not what it should be.
