@@ -59,6 +59,32 @@ def plot_attention(report: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def plot_graph(report: Mapping[str, Any], path: Path) -> None:
+    """Draw how many entities of a graph have which degree, and how many triples its most frequent relations have."""
+    counts = list(report["relation_counts"].items())[:_MOST_RELATIONS]
+    figure, [degrees, relations] = _panels(2, 1.5 + 0.2 * max(len(counts), 10), 8)
+    histogram = {int(degree): count for degree, count in report["degrees"]["histogram"].items()}
+    degrees.plot(list(histogram), list(histogram.values()), "o", markersize=3)
+    # Symmetric logarithms: entities without a triple have degree 0.
+    degrees.set_xscale("symlog", linthresh=1)
+    degrees.set_yscale("log")
+    degrees.set(xlabel="degree", ylabel="entities", xlim=(-0.5, None))
+    names = [said["label"] or name for name, said in counts]
+    relations.barh(range(len(counts)), [said["triples"] for _, said in counts], color="lightsteelblue")
+    relations.set_yticks(range(len(counts)), [_short(name) for name in names], fontsize=8, parse_math=False)
+    relations.invert_yaxis()
+    relations.set(xlabel="triples", title=f"{len(counts)} of {report['relations']} relations")
+    _save(figure, path)
+
+
+def _short(name: str) -> str:
+    # The end of an IRI or of a path says more than its beginning.
+    return name if len(name) <= 40 else f"…{name[-39:]}"
+
+
+_MOST_RELATIONS = 30
+"""Bars of a graph's plot."""
+
 _MOST_LABELS = 120
 """Of a map's columns; a longer text has more tokens than can be read there."""
 
