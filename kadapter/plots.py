@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +61,13 @@ def plot_attention(report: Mapping[str, Any], path: Path) -> None:
 
 
 def plot_graph(report: Mapping[str, Any], path: Path) -> None:
-    """Draw how many entities of a graph have which degree, and how many triples its most frequent relations have."""
+    """Draw how many entities of a graph have at least which degree, and its most frequent relations."""
     counts = list(report["relation_counts"].items())[:_MOST_RELATIONS]
     figure, [degrees, relations] = _panels(2, 1.5 + 0.2 * max(len(counts), 10), 8)
-    histogram = {int(degree): count for degree, count in report["degrees"]["histogram"].items()}
-    degrees.plot(list(histogram), list(histogram.values()), "o", markersize=3)
-    # Symmetric logarithms: entities without a triple have degree 0.
-    degrees.set_xscale("symlog", linthresh=1)
-    degrees.set_yscale("log")
-    degrees.set(xlabel="degree", ylabel="entities", xlim=(-0.5, None))
+    histogram = {int(degree): count for degree, count in report["degrees"]["histogram"].items() if degree != "0"}
+    at_least = list(accumulate(reversed(histogram.values())))[::-1]
+    degrees.step(list(histogram), at_least, where="pre", marker=".")
+    degrees.set(xlabel="degree", ylabel="entities with at least this degree", xscale="log", yscale="log")
     names = [said["label"] or name for name, said in counts]
     relations.barh(range(len(counts)), [said["triples"] for _, said in counts], color="lightsteelblue")
     relations.set_yticks(range(len(counts)), [_short(name) for name in names], fontsize=8, parse_math=False)

@@ -63,9 +63,7 @@ def _facts(report: Mapping[str, Any]) -> dict[str, str]:
         "degree": "{minimum} to {maximum:,}, mean {mean:.1f}, median {median:g}".format(**degrees),
         "components": f"{components['count']:,}; the largest: {largest}",
         "symmetric relations": ", ".join(entry["relation"] for entry in report["symmetric"]) or "none",
-        "entities without": ", ".join(
-            f"{what} {count:,}" for what, count in missing.items() if what != "relation_label"
-        ),
+        "entities without": ", ".join(lacking),
         "relations without label": f"{missing['relation_label']:,}",
         "left out": skipped or "nothing",
         "licence": report["licence"] or "not said",
