@@ -7,15 +7,13 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 from datasets import Dataset
 
 from knowledge_data.errors import DataError
 from knowledge_data.reading import AnyRow, table
-
-Form = Literal["jsonl", "arrow"]
 
 ROWS = "rows.jsonl"
 
@@ -39,7 +37,7 @@ def check_form(form: str) -> None:
         raise DataError(f"form={form!r} is unknown", "choose jsonl or arrow")
 
 
-def write_rows(kind: type[AnyRow], rows: Iterable[AnyRow], folder: Path, form: Form = "jsonl") -> Written:
+def write_rows(kind: type[AnyRow], rows: Iterable[AnyRow], folder: Path, form: str = "jsonl") -> Written:
     """Write rows of one kind to a folder: `rows.jsonl`, or what `datasets.load_from_disk` reads.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from knowledge_data.alignment.align import Aligner, AlignOptions
 from knowledge_data.alignment.names import Names
@@ -16,7 +16,7 @@ from knowledge_data.provenance import PROVENANCE, provenance, write_json
 from knowledge_data.rows import RelationRow
 from knowledge_data.streams import complaints
 from knowledge_data.whole import written_whole
-from knowledge_data.writing import Form, write_rows
+from knowledge_data.writing import write_rows
 
 
 def build_alignment(
@@ -27,8 +27,8 @@ def build_alignment(
     options: AlignOptions | None = None,
     *,
     field: str = "text",
-    form: Form = "jsonl",
-    on_error: Literal["raise", "skip"] = "raise",
+    form: str = "jsonl",
+    on_error: str = "raise",
     licence: str = "",
 ) -> dict[str, Any]:
     """Align a corpus with a graph; beside graph and names, memory does not grow with the corpus.

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from knowledge_data.alignment.words import words
 from knowledge_data.errors import DataError
 from knowledge_data.graphs.graph import EntityFacts, KnowledgeGraph
-
-Case = Literal["smart", "exact", "any"]
-Ambiguous = Literal["label", "skip", "all"]
 
 Meanings = dict[str, tuple[str, ...]]
 """The words of a name, with single spaces between them -> the entities that it may mean, sorted."""
@@ -41,8 +37,8 @@ class Names:
     def of(
         cls,
         entities: Iterable[tuple[str, EntityFacts]],
-        case: Case = "smart",
-        ambiguous: Ambiguous = "label",
+        case: str = "smart",
+        ambiguous: str = "label",
         shortest: int = 2,
     ) -> Names:
         """Gather the labels and aliases of entities.
@@ -58,8 +54,8 @@ class Names:
         Raises:
             DataError: an option is unknown.
         """
-        _check("case", case, get_args(Case))
-        _check("ambiguous", ambiguous, get_args(Ambiguous))
+        _check("case", case, ("smart", "exact", "any"))
+        _check("ambiguous", ambiguous, ("label", "skip", "all"))
         labels, aliases = cls(every_reading=ambiguous == "all"), cls()
         for entity, facts in entities:
             if not facts.label and not facts.aliases:
@@ -79,7 +75,7 @@ class Names:
     def __len__(self) -> int:
         return len(self.cased) + len(self.folded)
 
-    def _add(self, names: Iterable[str], entity: str, case: Case, shortest: int) -> None:
+    def _add(self, names: Iterable[str], entity: str, case: str, shortest: int) -> None:
         for name in filter(None, names):
             found = [word for word, _ in words(name)]
             if sum(map(len, found)) < shortest:

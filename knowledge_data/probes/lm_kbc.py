@@ -20,7 +20,7 @@ def read_lm_kbc(path: str | Path) -> Reading:
 
 
 def _row(record: Record) -> ClozeProbe:
-    # Where there is no object, the set says [] or [[]].
+    # Two published records list an object without a name beside a real one.
     objects = [names for names in record.groups("ObjectEntities", str) if names]
     names = tuple(name for of_object in objects for name in of_object)
     numbers = tuple(number for number, of_object in enumerate(objects) for _ in of_object)

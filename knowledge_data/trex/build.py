@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from knowledge_data.errors import DataError
 from knowledge_data.provenance import PROVENANCE, provenance, write_json
@@ -44,10 +44,10 @@ class TrexOptions:
     """
 
     threshold: int = 50
-    count: Literal["examples", "pairs"] = "examples"
+    count: str = "examples"
     exclude: tuple[str, ...] = ()
     aligners: tuple[str, ...] = ()
-    on_error: Literal["raise", "skip"] = "raise"
+    on_error: str = "raise"
 
     def __post_init__(self) -> None:
         complaints(self.on_error, Counter())

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from kadapter.cli.data import align, trex
+from kadapter.cli.data import align, inspect, partition, select, trex
+
+COMMANDS = (
+    inspect,
+    select,
+    partition,
+    align,
+    trex,
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(name="data", help="From graphs and corpora to training sets.", no_args_is_help=True)
-    for command in (align, trex):
+    for command in COMMANDS:
         command.add_to(group)
     app.add_typer(group)

@@ -1,16 +1,12 @@
-"""What commands that write data sets have in common: an option, and how they tell what became of the data."""
+"""What commands that write data sets have in common: how they tell what became of the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from kadapter.cli.options import print_facts, print_json
-
-OnError = Annotated[str, typer.Option(help="What to do about malformed input: raise, or skip and count it.")]
 
 
 def print_provenance(output: Path, told: Mapping[str, Any], json: bool) -> None:

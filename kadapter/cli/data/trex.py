@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kadapter.cli.data.printing import OnError, print_provenance
+from kadapter.cli.data.printing import print_provenance
+from kadapter.cli.data.reading import OnError
 from kadapter.cli.options import Json
 
 
@@ -29,5 +30,5 @@ def trex(
     """Make the training data of K-Adapter's factual adapter of the published T-REx dump, in constant memory."""
     from knowledge_data.trex import TrexOptions, build_trex
 
-    options = TrexOptions(threshold, count, tuple(exclude or ()), tuple(aligner or ()), on_error)  # type: ignore[arg-type]
+    options = TrexOptions(threshold, count, tuple(exclude or ()), tuple(aligner or ()), on_error)
     print_provenance(output, build_trex(dump, output, options), json)
