@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def build_alignment(
     form: str = "jsonl",
     on_error: str = "raise",
     licence: str = "",
+    inputs: Mapping[str, str | Path] | None = None,
 ) -> dict[str, Any]:
     """Align a corpus with a graph; beside graph and names, memory does not grow with the corpus.
 
@@ -46,6 +47,7 @@ def build_alignment(
         form: of the rows.
         on_error: `raise`, or `skip` what cannot be read and count it.
         licence: of the text.
+        inputs: role -> file that graph and names were read from, to be told with its hash.
 
     Returns:
         What `provenance.json` says.
@@ -66,10 +68,11 @@ def build_alignment(
         told = provenance(
             str(text),
             licence,
-            written.rows,
+            {"rows": written.rows},
             aligner.report.skipped,
             written.content_hash,
             asdict(options) | {"field": field, "form": form, "on_error": on_error},
+            inputs={**(inputs or {}), "text": text},
             seed=options.seed,
             graph={"source": graph.source, "licence": graph.licence or "not said", **graph.report.as_dict()},
             names={"names": len(names), "ambiguous": names.ambiguous, "skipped": dict(names.skipped)},

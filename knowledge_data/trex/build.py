@@ -89,7 +89,8 @@ def build_trex(dump: str | Path, output: str | Path, options: TrexOptions | None
         content_hash = _keep(folder / _SPILL, folder / EXAMPLES, numbers)
         write_json(folder / RELATIONS, kept)
         more = {"relations": len(kept), "relations below the threshold": len(frequency.examples) - len(kept)}
-        told = provenance(str(dump), LICENCE, sum(kept.values()), +skipped, content_hash, asdict(options), **more)
+        rows, inputs = {"rows": sum(kept.values())}, {"dump": dump}
+        told = provenance(str(dump), LICENCE, rows, +skipped, content_hash, asdict(options), inputs, **more)
         write_json(folder / PROVENANCE, told)
     return told
 

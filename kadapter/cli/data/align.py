@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kadapter.cli.data.printing import print_provenance
-from kadapter.cli.data.reading import Graph, OnError, Published, Set, read
+from kadapter.cli.data.reading import Graph, OnError, Published, Set, inputs, read
 from kadapter.cli.options import Json
 
 
@@ -42,5 +42,5 @@ def align(
     options = AlignOptions(whole, most, negatives, seed)
     known = read(graph, published, on_error, set_)
     names = Names.of(entities_of(known), case, ambiguous, shortest)
-    more = {"field": field, "form": form, "on_error": on_error, "licence": licence}
+    more = {"field": field, "form": form, "on_error": on_error, "licence": licence, "inputs": inputs(graph, set_)}
     print_provenance(output, build_alignment(known, names, text, output, options, **more), json)

@@ -15,5 +15,6 @@ def print_provenance(output: Path, told: Mapping[str, Any], json: bool) -> None:
         print_json(dict(told))
         return
     figures = {name: value for name, value in told.items() if isinstance(value, (str, int))}
+    kept = {f"kept: {what}": number for what, number in told["kept"].items()}
     dropped = {f"dropped: {reason}": number for reason, number in told["dropped"].items()}
-    print_facts(str(output), {**figures, **dropped})
+    print_facts(str(output), {**figures, **kept, **dropped})
