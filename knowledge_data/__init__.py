@@ -1,9 +1,22 @@
 """Knowledge as data: files and graphs become rows that adapters learn from, and rows that they are tried on."""
 
+from knowledge_data.building import (
+    Built,
+    Fact,
+    Overlap,
+    build,
+    check_built,
+    hash_inputs,
+    overlap,
+    read_built,
+    read_facts,
+    row_facts,
+)
 from knowledge_data.downstream_rows import AnswerRow, ChoiceRow, LabelledRow, TaggedRow, TypingRow
 from knowledge_data.errors import DataError
 from knowledge_data.geonames import country_graph, geonames_rows, geonames_splits
 from knowledge_data.groups import by_context, by_sentences, by_text, by_words
+from knowledge_data.hashing import content_hash
 from knowledge_data.parses import ROOT, ParseRow
 from knowledge_data.published import files_by_split, published_splits, read_published
 from knowledge_data.readers import (
@@ -31,6 +44,16 @@ from knowledge_data.rows import NO_RELATION, RELATION_FEATURES, RelationRow, joi
 from knowledge_data.samples import sample_path
 from knowledge_data.split import by_pair, check_no_pair_shared, draw, split_by_group, split_by_pair
 from knowledge_data.templates import Entity, say
+from knowledge_data.triples import (
+    ClozeRow,
+    GraphOptions,
+    Phrasings,
+    Splitter,
+    check_triples,
+    graph_rows,
+    read_templates,
+    split_triples,
+)
 
 __all__ = [
     "DOWNSTREAM_READERS",
@@ -39,32 +62,48 @@ __all__ = [
     "RELATION_FEATURES",
     "ROOT",
     "AnswerRow",
+    "Built",
     "ChoiceRow",
+    "ClozeRow",
     "DataError",
     "Entity",
+    "Fact",
+    "GraphOptions",
     "LabelledRow",
+    "Overlap",
     "ParseRow",
+    "Phrasings",
     "ReadReport",
     "Reading",
     "RelationRow",
+    "Splitter",
     "TaggedRow",
     "TypingRow",
+    "build",
     "by_context",
     "by_pair",
     "by_sentences",
     "by_text",
     "by_words",
+    "check_built",
     "check_no_pair_shared",
+    "check_triples",
+    "content_hash",
     "country_graph",
     "draw",
     "files_by_split",
     "geonames_rows",
     "geonames_splits",
+    "graph_rows",
+    "hash_inputs",
     "join_tokens",
+    "overlap",
     "published_splits",
+    "read_built",
     "read_codah",
     "read_conllu",
     "read_cosmosqa",
+    "read_facts",
     "read_fewrel",
     "read_knowledgenet",
     "read_parsed_text",
@@ -76,11 +115,14 @@ __all__ = [
     "read_squad",
     "read_tacred",
     "read_tagged",
+    "read_templates",
     "read_trex",
     "read_typing",
+    "row_facts",
     "sample_path",
     "say",
     "split_by_group",
     "split_by_pair",
+    "split_triples",
     "typing_rows",
 ]

@@ -21,6 +21,9 @@ class Falsehoods:
 
     A pair that any fact connects, either way, is never drawn. Entities are drawn as often as they stand there in true
     facts, so that a common one gives nothing away.
+
+    Attributes:
+        given_up: how many false facts were asked for and not found.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Falsehoods:
         self._seed, self._types = seed, types or {}
         self._known = {unordered(fact.subject, fact.object) for fact in facts}
         self._typed = corruption == "typed"
+        self.given_up = 0
         self._there: defaultdict[tuple[str, Side], list[str]] = defaultdict(list)
         for fact in facts:
             for side, entity in (("subject", fact.subject), ("object", fact.object)):
@@ -51,6 +55,8 @@ class Falsehoods:
                         said.add(false)
                         yield false
                         break
+                else:
+                    self.given_up += 1
 
     def objects(self, fact: Triple, count: int, unlike: Mapping[str, str]) -> list[str]:
         """Give up to `count` false objects for a fact, with different names; `unlike` names entities."""

@@ -110,8 +110,8 @@ def _without_shared_pairs(
     for name in reversed(SPLITS):
         kept[name] = [triple for triple in parts[name] if _pair(triple) not in held]
         held.update(map(_pair, kept[name]))
-        dropped[ELSEWHERE] += len(parts[name]) - len(kept[name])
-    dropped += Counter()
+        if lost := len(parts[name]) - len(kept[name]):
+            dropped[ELSEWHERE] += lost
     return {name: kept[name] for name in SPLITS}
 
 

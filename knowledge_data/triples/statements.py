@@ -23,6 +23,7 @@ NO_LABEL = "entity without a label"
 NO_TYPE = "entity without a type"
 NO_DESCRIPTION = "entity without a description"
 NO_TEMPLATE = "relation without a template"
+NO_FALSE = "no false pair left to deny"
 NO_CHOICES = "too few false objects to choose from"
 
 MATCH, OTHER = "match", "other"
@@ -100,7 +101,10 @@ class Statements:
                     yield self._said(split, triple, NO_RELATION if triple in false else triple.relation)
 
     def _false(self, facts: Sequence[Triple], drawn: Sequence[Triple]) -> Iterator[Triple]:
-        return self._falsehoods(facts).pairs(drawn, self._options.negatives)
+        falsehoods = self._falsehoods(facts)
+        yield from falsehoods.pairs(drawn, self._options.negatives)
+        if falsehoods.given_up:
+            self._skipped[NO_FALSE] += falsehoods.given_up
 
     def _choices(self, facts: Sequence[Triple]) -> Iterator[Statement]:
         falsehoods, names = self._falsehoods(facts), self._inputs.names(facts)
@@ -136,9 +140,10 @@ class Statements:
 
     def _is_described(self, entity: str) -> bool:
         lacks = NO_LABEL if not self._inputs.name(entity) else NO_DESCRIPTION
-        whole = bool(self._inputs.name(entity) and self._inputs.entity(entity).description.strip())
-        self._skipped[lacks] += not whole
-        return whole
+        if self._inputs.name(entity) and self._inputs.entity(entity).description.strip():
+            return True
+        self._skipped[lacks] += 1
+        return False
 
     def _description(self, entity: str) -> str:
         """Give the description with the entity's names hidden, since they would give it away."""
@@ -162,7 +167,8 @@ class Statements:
     def _distinct(self, triples: Iterable[Triple]) -> list[Triple]:
         every = list(triples)
         facts = sorted(set(every))
-        self._skipped[DUPLICATE] += len(every) - len(facts)
+        if repeated := len(every) - len(facts):
+            self._skipped[DUPLICATE] += repeated
         return facts
 
     def _drawn(self, facts: Sequence[Triple]) -> Sequence[Triple]:
