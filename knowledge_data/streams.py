@@ -59,16 +59,26 @@ def stream_lines(source: str | Path | Member, complain: Complain = fail, longest
         DataError: there is no such file; or what `complain` raises.
     """
     member = source if isinstance(source, Member) else Member.of(source)
+    for number, line in stream_numbered(member, complain, longest):
+        yield f"{member.name}:{number}", line.rstrip()
+
+
+def stream_numbered(member: Member, complain: Complain = fail, longest: int = LONGEST) -> Iterator[tuple[int, str]]:
+    """The lines as `stream_lines` gives them, with their numbers and all their white space but for the line end.
+
+    Raises:
+        DataError: what `complain` raises.
+    """
     for number, (problem, line) in enumerate(_whole_lines(member, complain, longest), start=1):
-        where = f"{member.name}:{number}"
         if problem:
-            complain(NO_LINE, DataError(problem, "end each record with a line end", where=where))
+            error = DataError(problem, "end each record with a line end", where=f"{member.name}:{number}")
+            complain(NO_LINE, error)
             continue
         try:
             # Only the first line may carry a byte-order mark.
-            yield where, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip()
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            complain(NO_TEXT, _no_text(error, where))
+            complain(NO_TEXT, _no_text(error, f"{member.name}:{number}"))
 
 
 def stream_records(source: str | Path | Member, complain: Complain = fail) -> Iterator[Record]:
@@ -118,7 +128,7 @@ def _values_of_lines(member: Member, complain: Complain) -> Iterator[tuple[str, 
             try:
                 yield where, json.loads(line)
             except (ValueError, RecursionError) as error:
-                complain(NO_JSON, _no_json(error, where))
+                complain(NO_JSON, no_json(error, where))
 
 
 def _array(member: Member, complain: Complain) -> Iterator[tuple[str, Any]]:
@@ -132,7 +142,7 @@ def _array(member: Member, complain: Complain) -> Iterator[tuple[str, Any]]:
     except UnicodeDecodeError as error:
         complain(NO_TEXT, _no_text(error, f"{member.name}: record {number + 1}"))
     except (ValueError, RecursionError) as error:
-        complain(NO_JSON, _no_json(error, f"{member.name}: record {number + 1}"))
+        complain(NO_JSON, no_json(error, f"{member.name}: record {number + 1}"))
 
 
 def _texts(file: IO[bytes]) -> Iterator[str]:
@@ -147,7 +157,8 @@ def _no_text(error: UnicodeDecodeError, where: str) -> DataError:
     return DataError(problem, "save it as UTF-8", where=where)
 
 
-def _no_json(error: Exception, where: str) -> DataError:
+def no_json(error: Exception, where: str) -> DataError:
+    """The error that says why something at `where` is no JSON."""
     deep = isinstance(error, RecursionError)
     problem = "values are nested too deeply" if deep else getattr(error, "msg", str(error))
     return DataError(f"is not JSON: {problem}", "give one JSON value a line, or one array of them", where=where)
