@@ -1,4 +1,4 @@
-"""Data sets larger than memory: built in pieces, resumed when interrupted, whole or not there, with their provenance."""
+"""Data sets larger than memory: built in pieces, resumed when interrupted, with their provenance."""
 
 from knowledge_data.building.build import build, memory_needed
 from knowledge_data.building.built import Built, check_built, read_built

@@ -70,8 +70,8 @@ def read_inputs(path: str | Path, options: GraphOptions, skipped: Counter[str]) 
     entities = read_entities(**given, on_error=options.on_error, report=skipped) if given else {}
     relations = read_relations(options.relations) if options.relations is not None else {}
     if is_streamed(path, options.format):
-        read = partial(iter_triples, path, format=options.format, on_error=options.on_error, report=skipped)
-        return Inputs(read, entities, relations, "labels" in given)
+        reading = {"format": options.format, "columns": options.columns, "on_error": options.on_error}
+        return Inputs(partial(iter_triples, path, report=skipped, **reading), entities, relations, "labels" in given)
     graph = read_graph(path, format=options.format, on_error=options.on_error)
     skipped.update(graph.report.skipped)
     return _of_graph(graph, entities, relations, "labels" in given)

@@ -33,6 +33,7 @@ class GraphOptions:
         labels, aliases, types, descriptions: side files about entities. Without labels, ids are names.
         relations: side file with the labels of relations.
         format: of the graph; null goes by the file's name.
+        columns: names of the columns of subject, relation and object, where the file calls them otherwise.
         on_error: `raise`, or `skip` lines that are no triple and relations without a template, and count them.
         limit: how many triples to take, whole pairs, drawn by the seed; null takes all.
         licence: of the graph.
@@ -56,6 +57,7 @@ class GraphOptions:
     descriptions: str | None = None
     relations: str | None = None
     format: str | None = None
+    columns: tuple[str, ...] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     limit: int | None = None
     licence: str = ""

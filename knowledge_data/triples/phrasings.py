@@ -61,7 +61,7 @@ def read_templates(path: str | Path) -> dict[str, Phrasings]:
 
 
 def plain_phrasings(labels: Mapping[str, str]) -> dict[str, Phrasings]:
-    """Say relations by their labels alone, for want of templates: `{subject}: capital of: {object}.`"""
+    """Say relations by their labels alone, for want of templates, as `{subject}: capital: {object}` does."""
     escaped = {name: label.replace("{", "{{").replace("}", "}}") for name, label in labels.items()}
     said = {name: (f"{{subject}}: {label}: {{object}}.",) for name, label in escaped.items() if label.strip()}
     return {name: Phrasings(templates, templates) for name, templates in said.items()}

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import typer
 
-COMMANDS: tuple[str, ...] = ()
+from kadapter.cli.data import build, overlap
+
+COMMANDS = (
+    build,
+    overlap,
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(name="data", help="From graphs and corpora to training sets.", no_args_is_help=True)
+    for command in COMMANDS:
+        command.add_to(group)
     app.add_typer(group)
