@@ -26,12 +26,14 @@ class Scan:
         complain: what to do about what is of no use.
         skipped: counts, by reason, what is well formed but no triple.
         columns: names of the columns of subject, relation and object; `None`: as the file has them.
+        unit: what is counted, when it is not lines.
     """
 
     member: Member
     complain: Complain = fail
     skipped: Counter[str] = field(default_factory=Counter)
     columns: Sequence[str] | None = None
+    unit: str = ""
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Give the lines that are not blank, with their numbers; complain of those that hold what no text holds."""
@@ -43,8 +45,8 @@ class Scan:
                 yield number, line
 
     def at(self, number: int) -> str:
-        """Say where a line stands."""
-        return f"{self.member.name}:{number}"
+        """Say where a line, or what else is counted, stands."""
+        return f"{self.member.name}: {self.unit} {number}" if self.unit else f"{self.member.name}:{number}"
 
 
 def bad_text(*texts: str) -> str:

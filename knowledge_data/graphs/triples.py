@@ -23,13 +23,14 @@ from knowledge_data.streams import complaints
 EMPTY = "empty subject, relation or object"
 SELF_LOOP = "self-loop: subject and object are the same"
 
-_SCANS: Mapping[str, Callable[[Scan], Iterator[Found]]] = {
+SCANS: Mapping[str, Callable[[Scan], Iterator[Found]]] = {
     "csv": partial(scan_separated, form="csv"),
     "tsv": partial(scan_separated, form="tsv"),
     "txt": partial(scan_separated, form="txt"),
     "jsonl": scan_json_lines,
     "nt": scan_ntriples,
 }
+"""Format -> what finds triples in a file of it."""
 
 
 def iter_triples(
@@ -63,7 +64,7 @@ def iter_triples(
     complain = complaints(on_error, skipped)
     check_columns(columns)
     files = streamed_files(path, format)
-    scans = [(_SCANS[form], Scan(Member.of(file), complain, skipped, columns)) for file, form in files]
+    scans = [(SCANS[form], Scan(Member.of(file), complain, skipped, columns)) for file, form in files]
     return chain.from_iterable(_some(usable(read(scan), scan), scan) for read, scan in scans)
 
 
@@ -83,8 +84,8 @@ def streamed_files(path: str | Path, format: str | None) -> list[tuple[Path, str
     Raises:
         DataError: there is none, or one is of another format.
     """
-    if format is not None and format not in _SCANS:
-        raise DataError(f"format={format!r} cannot be read line by line", f"choose {', '.join(_SCANS)}")
+    if format is not None and format not in SCANS:
+        raise DataError(f"format={format!r} cannot be read line by line", f"choose {', '.join(SCANS)}")
     files = [*split_files(Path(path)).values()] if Path(path).is_dir() else [find(Path(path))]
     return [(file, format or format_of(file, STREAMED)) for file in files]
 
