@@ -75,5 +75,7 @@ def read_probe(name: str, path: str | Path) -> ProbeReading:
     probe = PROBES[name]
     rows, report = (reading := probe.read(path)).rows, reading.report
     digits = content_hash(DatasetDict({"test": rows}))
-    told = provenance(str(path), probe.licence, {"rows": report.kept}, report.skipped, digits, {"probe": name}, cite=probe.cite)
+    told = provenance(
+        str(path), probe.licence, {"rows": report.kept}, report.skipped, digits, {"probe": name}, cite=probe.cite
+    )
     return ProbeReading(rows, report, told)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from kadapter import Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data.provenance import read_provenance
 from knowledge_data import READERS, by_pair, country_graph, draw, geonames_splits, split_by_pair
+from knowledge_data.provenance import read_provenance
 
 
 @dataclass(frozen=True)

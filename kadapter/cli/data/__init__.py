@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from kadapter.cli.data import align, inspect, partition, select, trex
+from kadapter.cli.data import align, build, inspect, overlap, partition, select, trex
 
 COMMANDS = (
     inspect,
     select,
     partition,
+    build,
+    overlap,
     align,
     trex,
 )
