@@ -2,6 +2,7 @@
 
 from knowledge_data.probes.bear import read_bear
 from knowledge_data.probes.blimp import read_blimp
+from knowledge_data.probes.facts import probe_facts
 from knowledge_data.probes.lama import read_lama
 from knowledge_data.probes.lm_kbc import read_lm_kbc
 from knowledge_data.probes.numersense import read_numersense
@@ -15,6 +16,7 @@ __all__ = [
     "MinimalPair",
     "Probe",
     "ProbeReading",
+    "probe_facts",
     "read_bear",
     "read_blimp",
     "read_lama",

@@ -13,7 +13,7 @@ from knowledge_data.records import Record
 from knowledge_data.rows import RELATION_FEATURES, RelationRow
 from knowledge_data.writing import ROWS
 
-_NUMBERS = ("subject_start", "subject_end", "object_start", "object_end")
+_ROLES = ("subject", "object")
 
 
 def read_relation_rows(path: str | Path) -> Reading:
@@ -33,10 +33,11 @@ def read_relation_rows(path: str | Path) -> Reading:
 
 
 def _row(record: Record) -> RelationRow:
-    text, relation, subject, object_ = (record.get(x, str) for x in ("text", "relation", "subject_id", "object_id"))
-    spans = (record.get(name, int) for name in _NUMBERS)
+    subject, object_ = ((record.get(f"{role}_start", int), record.get(f"{role}_end", int)) for role in _ROLES)
+    ids = record.get("subject_id", str), record.get("object_id", str)
     phrasing = record.optional("phrasing", str, "")
-    return record.make(RelationRow, text, *spans, relation, subject, object_, phrasing)
+    text, relation = record.get("text", str), record.get("relation", str)
+    return record.make(RelationRow.of_spans, text, subject, object_, relation, ids, phrasing)
 
 
 def _of_arrow(path: Path) -> Reading:

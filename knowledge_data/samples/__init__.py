@@ -7,28 +7,36 @@ from pathlib import Path
 from knowledge_data.errors import DataError
 
 _FILES = {
+    "bear": "probes/bear",
+    "blimp": "probes/blimp",
     "codah": "codah.tsv",
     "conllu": "sentences.conllu",
     "cosmosqa": "cosmosqa.csv",
     "fewrel": "fewrel.json",
     "knowledgenet": "knowledgenet",
+    "lama": "probes/lama",
+    "lm-kbc": "probes/lm_kbc.jsonl",
+    "numersense": "probes/numersense.masked.tsv",
+    "pararel": "probes/pararel",
     "piqa": "piqa.jsonl",
     "redocred": "redocred.json",
+    "relation-rows": "rows.jsonl",
     "semeval": "semeval.txt",
     "sick": "sick.txt",
     "squad": "squad.json",
     "tacred": "tacred.json",
     "tagged": "tagged.txt",
     "trex": "trex.jsonl",
+    "trex-dump": "trex_dump",
     "typing": "tagged.txt",
 }
 
 
 def sample_path(reader: str) -> Path:
-    """Where the sample for a reader lies: a file, or for `knowledgenet` a folder.
+    """Where the sample for a reader lies: a file or, as for `knowledgenet`, a folder.
 
     Args:
-        reader: a name of `READERS` or `DOWNSTREAM_READERS`, or `conllu`.
+        reader: a name of `READERS`, `DOWNSTREAM_READERS` or `PROBES`, or `conllu`, or `trex-dump`.
 
     Raises:
         DataError: there is no sample of that name.

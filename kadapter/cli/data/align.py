@@ -42,5 +42,8 @@ def align(
     options = AlignOptions(whole, most, negatives, seed)
     known = read(graph, published, on_error, set_)
     names = Names.of(entities_of(known), case, ambiguous, shortest)
-    more = {"field": field, "form": form, "on_error": on_error, "licence": licence, "inputs": inputs(graph, set_)}
-    print_provenance(output, build_alignment(known, names, text, output, options, **more), json)
+    told = build_alignment(
+        known, names, text, output, options,
+        field=field, form=form, on_error=on_error, licence=licence, inputs=inputs(graph, set_),
+    )  # fmt: skip
+    print_provenance(output, told, json)
