@@ -43,4 +43,4 @@ def sample_path(reader: str) -> Path:
     """
     if reader not in _FILES:
         raise DataError(f"there is no sample for {reader!r}", f"choose one of: {', '.join(_FILES)}")
-    return Path(__file__).with_name(_FILES[reader])
+    return Path(__file__).parent / _FILES[reader]
