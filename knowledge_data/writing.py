@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -68,10 +69,12 @@ class _Lines:
 
 
 def _write_arrow(kind: type[AnyRow], rows: Iterator[AnyRow], folder: Path) -> None:
-    aside = folder / "aside.arrow"
+    # `datasets` will not write to the folder that it reads from.
+    aside = folder / "aside" / "rows.arrow"
+    aside.parent.mkdir()
     with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_stream(sink, kind.features().arrow_schema) as stream:
         while batch := list(islice(rows, _BATCH)):
             stream.write_table(table(kind, batch))
     # The file is mapped into memory and copied piece by piece.
     Dataset.from_file(str(aside)).save_to_disk(folder)
-    aside.unlink()
+    shutil.rmtree(aside.parent)
