@@ -24,7 +24,7 @@ def read_pararel(path: str | Path) -> Reading:
     """
     folder = Path(path)
     facts = relation_files(folder / "facts")
-    templates = read_templates(folder / _LAMA) if (folder / _LAMA).exists() else {}
+    templates = read_templates(folder / _LAMA) if _is_there(folder / _LAMA) else {}
     return gather(ClozeProbe, (row for file in facts for row in _rows(file, folder / "patterns", templates)))
 
 
@@ -59,5 +59,9 @@ def _rows(file: Path, patterns: Path, templates: dict[str, str]) -> Iterator[Clo
 
 
 def _phrasings(file: Path) -> Iterator[str]:
-    if file.exists() or file.with_name(f"{file.name}.gz").exists():
+    if _is_there(file):
         yield from (record.get("pattern", str) for record in stream_records(file))
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists() or file.with_name(f"{file.name}.gz").exists()

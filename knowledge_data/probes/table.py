@@ -73,7 +73,10 @@ def read_probe(name: str, path: str | Path) -> ProbeReading:
     if name not in PROBES:
         raise DataError(f"there is no probe {name!r}", f"choose one of: {', '.join(PROBES)}")
     probe = PROBES[name]
-    rows, report = (reading := probe.read(path)).rows, reading.report
+    reading = probe.read(path)
+    rows, report = reading.rows, reading.report
+    if not report.total:
+        raise DataError("holds no record", f"give what {name} was published as", where=str(path))
     digits = content_hash(DatasetDict({"test": rows}))
     told = provenance(
         str(path), probe.licence, {"rows": report.kept}, report.skipped, digits, {"probe": name}, cite=probe.cite

@@ -139,12 +139,7 @@ def test_spans_mark_in_the_sentence_what_the_boundaries_mark_in_the_text(data, t
     subject, object_ = (sorted(data.draw(st.tuples(*[st.integers(0, end - 1)] * 2))) for _ in "so")
     spans = [(words[first][0], words[last][1]) for first, last in (subject, object_)]
     path = tmp_path_factory.mktemp("dump") / "x.json"
-    document = {
-        "docid": "Q1",
-        "text": text,
-        "words_boundaries": words,
-        "sentences_boundaries": [[0, words[end - 1][1]]],
-    }
+    bounds = {"words_boundaries": words, "sentences_boundaries": [[0, words[end - 1][1]]]}
     triples = [triple(mention("Q2", *spans[0]), mention("Q3", *spans[1]))]
     path.write_text(json.dumps([{"docid": "Q1", "text": text, "triples": triples, **bounds}]))
     examples, skipped = outcomes(path, "raise")
