@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from knowledge_data.alignment.words import words
 from knowledge_data.errors import DataError
@@ -14,7 +16,19 @@ Meanings = dict[str, tuple[str, ...]]
 """The words of a name, with single spaces between them -> the entities that it may mean, sorted."""
 
 TOO_SHORT = "name that is too short"
+COMMON = "name that is a common word"
 NO_NAME = "entity without a name"
+
+COMMON_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        "a about after all also am an and any are as at be been before but by can could did do does for from had has "
+        "have he her here him his how i if in into is it its may me might more most must my no nor not of off on one or "
+        "our out over own she should so some such than that the their them then there these they this those to too "
+        "under up us was we were what when where which while who whom whose why will with would you your",
+    )
+)
+"""English words that are hardly ever names, though codes and titles are spelled so: `in` of India, `It` of a film."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,7 @@ class Names:
         case: str = "smart",
         ambiguous: str = "label",
         shortest: int = 2,
+        common: Collection[str] = COMMON_WORDS,
     ) -> Names:
         """Gather the labels and aliases of entities.
 
@@ -50,18 +65,20 @@ class Names:
             ambiguous: `label` lets a name mean the entity whose label it is rather than one whose alias it is, and
                 nothing where there are still several; `skip` lets it mean nothing, `all` each of them.
             shortest: how many characters a name must have, without white space.
+            common: words in lower case that are no names; in capitals (`US`) they stay names, unless any case will do.
 
         Raises:
             DataError: an option is unknown.
         """
         _check("case", case, ("smart", "exact", "any"))
         _check("ambiguous", ambiguous, ("label", "skip", "all"))
+        rule = _Rule(case, shortest, frozenset(common))
         labels, aliases = cls(every_reading=ambiguous == "all"), cls()
         for entity, facts in entities:
             if not facts.label and not facts.aliases:
                 labels.skipped[NO_NAME] += 1
-            labels._add([facts.label], entity, case, shortest)
-            aliases._add(facts.aliases, entity, case, shortest)
+            labels._add([facts.label], entity, rule)
+            aliases._add(facts.aliases, entity, rule)
         for of_labels, of_aliases in ((labels.cased, aliases.cased), (labels.folded, aliases.folded)):
             _join(of_labels, of_aliases, labels_win=ambiguous == "label")
         labels.skipped.update(aliases.skipped)
@@ -75,15 +92,34 @@ class Names:
     def __len__(self) -> int:
         return len(self.cased) + len(self.folded)
 
-    def _add(self, names: Iterable[str], entity: str, case: str, shortest: int) -> None:
+    def _add(self, names: Iterable[str], entity: str, rule: _Rule) -> None:
         for name in filter(None, names):
-            found = [word for word, _ in words(name)]
-            if sum(map(len, found)) < shortest:
-                self.skipped[TOO_SHORT] += 1
-                continue
-            key = " ".join(found)
-            folds = case == "any" or (case == "smart" and key == key.lower())
-            _mean(self.folded if folds else self.cased, key.casefold() if folds else key, (entity,))
+            key = " ".join(word for word, _ in words(name))
+            if reason := rule.against(key):
+                self.skipped[reason] += 1
+            elif rule.folds(key):
+                _mean(self.folded, key.casefold(), (entity,))
+            else:
+                _mean(self.cased, key, (entity,))
+
+
+class _Rule(NamedTuple):
+    """Which names are of use, and how they may be written."""
+
+    case: str
+    shortest: int
+    common: frozenset[str]
+
+    def against(self, key: str) -> str:
+        """Why a name is of no use; empty when it is."""
+        if len(key) - key.count(" ") < self.shortest:
+            return TOO_SHORT
+        in_capitals = self.case != "any" and len(key) > 1 and key.isupper()
+        return COMMON if key.casefold() in self.common and not in_capitals else ""
+
+    def folds(self, key: str) -> bool:
+        """Whether a name may be written in any case."""
+        return self.case == "any" or (self.case == "smart" and key == key.lower())
 
 
 def entities_of(graph: KnowledgeGraph) -> Iterator[tuple[str, EntityFacts]]:

@@ -160,6 +160,16 @@ def test_names_that_are_of_no_use_are_counted():
     assert (len(names), names.ambiguous) == (2, 0)
 
 
+@pytest.mark.parametrize(
+    ("case", "common", "names_kept"),
+    [("smart", {"us", "it"}, 2), ("exact", {"us", "it"}, 2), ("any", {"us", "it"}, 1), ("smart", (), 4)],
+)
+def test_common_words_are_no_names_unless_in_capitals(case, common, names_kept):
+    names = Names.of([("a", facts("It", "it", "Item")), ("b", facts("US"))], case, common=common)
+    assert len(names) == names_kept
+    assert names.skipped == ({"name that is a common word": 5 - 1 - names_kept} if common else {})
+
+
 @pytest.mark.parametrize("option", [{"case": "lower"}, {"ambiguous": "popular"}])
 def test_unknown_options(option):
     with pytest.raises(DataError, match=r"is unknown; choose one of: "):

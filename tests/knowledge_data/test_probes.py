@@ -185,7 +185,7 @@ def test_pairs_of_sentences_are_no_facts():
         ("bear", "P504.jsonl", '"answer_idx": 1', '"answer_idx": 3', ":2: field 'answer_idx' is 3 but the"),
         ("bear", "P504.jsonl", '"b2"', "2", ":2: field 'sub_id' is 2 but must be a text"),
         ("bear", "metadata_relations.json", '"P504"', '"P505"', ": field 'P504' is missing"),
-        ("bear", "metadata_relations.json", "moored in [Y]", "moored", ".jsonl:1: field 'phrasings[0]' is '[X] is moored.'"),
+        ("bear", "metadata_relations.json", "moored in [Y]", "moored", ":1: field 'phrasings[0]' is '[X] is moored.'"),
         ("blimp", "data/passive_1.jsonl", '"UID"', '"uid"', ":1: field 'UID' is missing"),
         ("blimp", "data/passive_1.jsonl", '"The net was mended by Ada."', '" "', ":1: field 'good' is empty"),
         ("lama", "TREx/P504.jsonl", "obj_label", "label", ":1: field 'obj_label' is missing"),

@@ -27,6 +27,7 @@ def align(
     case: Annotated[str, typer.Option(help="Of names: smart, exact or any.")] = "smart",
     ambiguous: Annotated[str, typer.Option(help="Names of several entities: label, skip or all.")] = "label",
     shortest: Annotated[int, typer.Option(help="How many characters a name must have.")] = 2,
+    common: Annotated[bool, typer.Option("--common", help="Common English words may be names, too.")] = False,
     most: Annotated[int, typer.Option(help="Leave out sentences that name more entities.")] = 40,
     negatives: Annotated[float, typer.Option(help="How many no_relation rows for each related one.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the draw of no_relation rows.")] = 0,
@@ -37,11 +38,11 @@ def align(
     json: Json = False,
 ) -> None:
     """Make relation sentences of a corpus and a graph (distant supervision, as T-REx was made)."""
-    from knowledge_data.alignment import AlignOptions, Names, build_alignment, entities_of
+    from knowledge_data.alignment import COMMON_WORDS, AlignOptions, Names, build_alignment, entities_of
 
     options = AlignOptions(whole, most, negatives, seed)
     known = read(graph, published, on_error, set_)
-    names = Names.of(entities_of(known), case, ambiguous, shortest)
+    names = Names.of(entities_of(known), case, ambiguous, shortest, () if common else COMMON_WORDS)
     told = build_alignment(
         known, names, text, output, options,
         field=field, form=form, on_error=on_error, licence=licence, inputs=inputs(graph, set_),
