@@ -23,9 +23,9 @@ COMMON_WORDS = frozenset(
     re.findall(
         r"\S+",
         "a about after all also am an and any are as at be been before but by can could did do does for from had has "
-        "have he her here him his how i if in into is it its may me might more most must my no nor not of off on one or "
-        "our out over own she should so some such than that the their them then there these they this those to too "
-        "under up us was we were what when where which while who whom whose why will with would you your",
+        "have he her here him his how i if in into is it its may me might more most must my no nor not of off on one "
+        "or our out over own she should so some such than that the their them then there these they this those to "
+        "too under up us was we were what when where which while who whom whose why will with would you your",
     )
 )
 """English words that are hardly ever names, though codes and titles are spelled so: `in` of India, `It` of a film."""
