@@ -21,7 +21,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def pretrain(
-    what: Annotated[str, typer.Argument(help="An installed kind of knowledge, a recipe file (YAML), or a new name with --graph.")],
+    what: Annotated[
+        str, typer.Argument(help="An installed kind of knowledge, a recipe file (YAML), or a new name with --graph.")
+    ],
     output: Output,
     backbone: BackboneName = None,
     graph: Annotated[Path | None, typer.Option(help="File or folder of triples: knowledge of your own.")] = None,
