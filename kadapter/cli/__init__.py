@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (plugins, demo, data, pretrain, compose, finetune, fuse, ledger, evaluate, inspect):
+for command in (plugins, demo, pretrain, compose, finetune, fuse, ledger, evaluate, inspect, data):
     command.add_to(app)
 
 

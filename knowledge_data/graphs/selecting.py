@@ -125,7 +125,7 @@ def of_entities(graph: KnowledgeGraph, entities: Collection[str], reason: str) -
         for subject, object_, key, data in graph.network.edges(list(network), keys=True, data=True)
         if object_ in chosen
     )
-    return _part(graph, network, reason)
+    return as_part(graph, network, reason)
 
 
 def of_triples(graph: KnowledgeGraph, keep: Callable[[Triple], bool], reason: str) -> KnowledgeGraph:
@@ -142,7 +142,7 @@ def of_triples(graph: KnowledgeGraph, keep: Callable[[Triple], bool], reason: st
         raise DataError("no triple is left", f"all {graph.network.number_of_edges()} are: {reason}")
     for node in network:
         network.nodes[node].update(graph.network.nodes[node])
-    return _part(graph, network, reason)
+    return as_part(graph, network, reason)
 
 
 _ENDS: dict[str, Callable[[bool, bool], bool]] = {
@@ -153,7 +153,8 @@ _ENDS: dict[str, Callable[[bool, bool], bool]] = {
 }
 
 
-def _part(graph: KnowledgeGraph, network: nx.MultiDiGraph, reason: str) -> KnowledgeGraph:
+def as_part(graph: KnowledgeGraph, network: nx.MultiDiGraph, reason: str) -> KnowledgeGraph:
+    """Give a part of a graph's network as a graph; its report counts the other triples under `reason`."""
     dropped = graph.network.number_of_edges() - network.number_of_edges()
     skipped = graph.report.skipped + Counter({reason: dropped})
     named = {key for *_, key in network.edges(keys=True)}

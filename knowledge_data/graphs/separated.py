@@ -55,9 +55,9 @@ def scan_separated(scan: Scan, form: str) -> Iterator[Found]:
     for number, cells in scan_cells(scan, form):
         if columns is None:
             columns = _columns(scan, number, cells)
+            pick, width = itemgetter(*columns.places), columns.width
             if columns.header:
                 continue
-            pick, width = itemgetter(*columns.places), columns.width
         if len(cells) == width:
             yield number, *pick(cells)
         else:

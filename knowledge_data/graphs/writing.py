@@ -24,12 +24,21 @@ def write_graph(graph: KnowledgeGraph, path: str | Path) -> None:
     Raises:
         DataError: there is something at `path` already, the format is none of these or cannot hold a name.
     """
-    path = Path(path)
-    if path.suffix not in _WRITERS:
-        known = ", ".join(_WRITERS)
-        raise DataError(f"has a name that ends in none of {known}", "rename it", where=str(path))
+    write = writer_for(path)
     with written_whole(path) as aside:
-        _WRITERS[path.suffix](graph, aside)
+        write(graph, aside)
+
+
+def writer_for(path: str | Path) -> Callable[[KnowledgeGraph, Path], None]:
+    """Give what writes a graph in the format that the name says.
+
+    Raises:
+        DataError: it says none of the formats that are written.
+    """
+    if Path(path).suffix in _WRITERS:
+        return _WRITERS[Path(path).suffix]
+    problem = f"has a name that ends in none of {', '.join(_WRITERS)}"
+    raise DataError(problem, "rename it", where=str(path))
 
 
 def write_triples(triples: Iterable[Triple], path: str | Path) -> None:
@@ -60,10 +69,15 @@ def _write_table(triples: Iterable[Triple], path: Path) -> None:
         # Without it, a triple (head, relation, tail) in the first line would be taken for names.
         file.write("\t".join(ROLES) + "\n")
         for triple in triples:
-            file.write("\t".join(map(_cell, triple)) + "\n")
+            file.write("\t".join(map(cell, triple)) + "\n")
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Give a text that can stand in a table.
+
+    Raises:
+        DataError: it cannot.
+    """
     if text == text.strip() and text and not any(letter in text for letter in "\t\n\r\0"):
         return text
     problem = f"{text!r} cannot stand in a table: it is empty, has white space around it, or holds a tab or a line end"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from kadapter.cli.data import build, overlap
+from kadapter.cli.data import build, inspect, overlap, partition, select
 
 COMMANDS = (
     build,
+    inspect,
     overlap,
+    partition,
+    select,
 )
 
 
