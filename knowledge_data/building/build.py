@@ -143,7 +143,7 @@ def _finish(
     check_filled(Counter(provenance["kept"]), Counter(provenance["dropped"]))
     for split in SPLITS:
         files = [f"{piece_name(piece.number)}.arrow" for piece in pieces if piece.rows.get(split)]
-        state = {
+        state: dict[str, Any] = {
             "_data_files": [{"filename": file} for file in files],
             "_fingerprint": f"{provenance['content_hash']}{split}",
             "_format_columns": None,

@@ -50,9 +50,9 @@ def check_built(splits: DatasetDict, provenance: dict[str, Any]) -> None:
         DataError: one is not; names it.
     """
     options = GraphOptions(**_known(provenance["options"]))
-    splitter = Splitter(options.split_by, provenance["seed"], options.validation, options.test)
-    if splitter.by == "relation":
+    if options.split_by == "relation":
         return
+    splitter = Splitter(options.split_by, provenance["seed"], options.validation, options.test)
     for name, rows in splits.items():
         if {"subject_id", "object_id"} <= set(rows.column_names):
             for subject, object_ in columns(rows, "subject_id", "object_id"):
@@ -62,7 +62,8 @@ def check_built(splits: DatasetDict, provenance: dict[str, Any]) -> None:
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name in GraphOptions.__dataclass_fields__}
+    known = {name: value for name, value in options.items() if name in GraphOptions.__dataclass_fields__}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
 
 
 def _check_file(path: Path, size: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from knowledge_data.graphs import (
     EntityFacts,
@@ -65,35 +66,20 @@ def read_inputs(path: str | Path, options: GraphOptions, skipped: Counter[str]) 
     Raises:
         DataError: a file is not what it should be.
     """
-    sides = {name: getattr(options, name) for name in ("labels", "aliases", "types", "descriptions")}
-    given = {name: side for name, side in sides.items() if side is not None}
-    entities = read_entities(**given, on_error=options.on_error, report=skipped) if given else {}
-    relations = read_relations(options.relations) if options.relations is not None else {}
-    if is_streamed(path, options.format):
-        reading = {"format": options.format, "columns": options.columns, "on_error": options.on_error}
-        return Inputs(partial(iter_triples, path, report=skipped, **reading), entities, relations, "labels" in given)
-    graph = read_graph(path, format=options.format, on_error=options.on_error)
+    reading: dict[str, Any] = {"format": options.format, "columns": options.columns, "on_error": options.on_error}
+    sides: dict[str, Any] = {name: getattr(options, name) for name in ("labels", "aliases", "types", "descriptions")}
+    if not is_streamed(path, options.format):
+        return _whole(read_graph(path, relations=options.relations, **sides, **reading), skipped)
+    entities = read_entities(**sides, on_error=options.on_error, report=skipped)
+    relations = read_relations(options.relations, on_error=options.on_error, report=skipped)
+    return Inputs(partial(iter_triples, path, report=skipped, **reading), entities, relations, bool(options.labels))
+
+
+def _whole(graph: KnowledgeGraph, skipped: Counter[str]) -> Inputs:
     skipped.update(graph.report.skipped)
-    return _of_graph(graph, entities, relations, "labels" in given)
-
-
-def _of_graph(
-    graph: KnowledgeGraph, entities: Mapping[str, EntityFacts], relations: Mapping[str, RelationFacts], labelled: bool
-) -> Inputs:
-    """Give what a graph in memory says, where the side files say nothing."""
-    own = {node: graph.entity(node) for node in graph.network}
-    labelled = labelled or any(known.label for known in own.values())
-    merged = {node: _merged(known, entities.get(node, _UNKNOWN)) for node, known in own.items()}
-    return Inputs(graph.triples, merged, {**graph.relations, **relations}, labelled)
-
-
-def _merged(own: EntityFacts, side: EntityFacts) -> EntityFacts:
-    return EntityFacts(
-        side.label or own.label,
-        side.aliases or own.aliases,
-        side.types or own.types,
-        side.description or own.description,
-    )
+    entities = {node: graph.entity(node) for node in graph.network}
+    labelled = any(known.label for known in entities.values())
+    return Inputs(graph.triples, entities, graph.relations, labelled)
 
 
 def _entities(triples: Iterable[Triple]) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from knowledge_data.draws import point
@@ -38,27 +38,44 @@ class Splitter:
         by: what is held out.
         seed: of the draw.
         validation, test: shares of the pairs, entities or relations.
+        relations: all that there are, when they are split. As they are few, their shares are held exactly, and each
+            split has one.
 
     Raises:
-        DataError: a share is not above 0, or they leave nothing for training.
+        DataError: a share is not above 0, they leave nothing for training, or there are fewer than three relations.
     """
 
     by: SplitBy = "pair"
     seed: int = 0
     validation: float = 0.15
     test: float = 0.2
+    relations: tuple[str, ...] = ()
+    _turns: dict[str, SplitName] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if min(self.validation, self.test) <= 0 or self.validation + self.test >= 1:
             problem = f"validation={self.validation} and test={self.test} leave an empty split"
             raise DataError(problem, "give shares above 0 that add up to less than 1")
+        if self.by == "relation":
+            self._turns.update(self._relation_turns())
+
+    def _relation_turns(self) -> Iterator[tuple[str, SplitName]]:
+        ordered = sorted(set(self.relations), key=lambda relation: (point(self.seed, "split", relation), relation))
+        if len(ordered) < 3:
+            problem = f"there are {len(ordered)} relations, which cannot be in three splits"
+            raise DataError(problem, "give more relations, or split by pair or entity")
+        test = max(1, round(self.test * len(ordered)))
+        validation = max(1, round(self.validation * len(ordered)))
+        test, validation = min(test, len(ordered) - 2), min(validation, len(ordered) - test - 1)
+        for number, relation in enumerate(ordered):
+            yield relation, "test" if number < test else "validation" if number < test + validation else "train"
 
     def __call__(self, subject: str, relation: str, object_: str) -> SplitName:
         """Give the split of a triple. By relation, its pair may be elsewhere too: see `split_triples`."""
         if self.by == "pair":
             return self.pair(subject, object_)
         if self.by == "relation":
-            return self._of(relation)
+            return self._turns[relation]
         return max(self._of(subject), self._of(object_), key=SPLITS.index)
 
     def pair(self, one: str, other: str) -> SplitName:
@@ -98,7 +115,7 @@ def split_triples(
     for name, part in parts.items():
         if not part:
             problem = f"no triple is in split {name!r} of {sum(map(len, parts.values()))}"
-            raise DataError(problem, f"give more triples, larger shares than {splitter}, or another seed")
+            raise DataError(problem, "give more triples, larger shares, or another seed")
     return parts
 
 

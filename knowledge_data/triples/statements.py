@@ -42,7 +42,6 @@ class Statements:
         """Take what is read, the options, the relations that can be said, and where to count what is left out."""
         self._inputs, self._options, self._seed = inputs, options, seed
         self._relations, self._skipped = relations, skipped
-        self._split = Splitter(options.split_by, seed, options.validation, options.test)
 
     def __iter__(self) -> Iterator[Statement]:
         """Give them.
@@ -52,13 +51,19 @@ class Statements:
         """
         sayable = filter(self._sayable, self._inputs.triples())
         if not self._options.in_memory:
+            self._split = self._splitter(())
             return self._streamed(sayable)
         facts = self._distinct(sayable)
+        self._split = self._splitter(facts)
         kinds: dict[str, Callable[[Sequence[Triple]], Iterator[Statement]]] = {
             "description": self._descriptions,
             "choice": self._choices,
         }
         return kinds.get(self._options.objective, self._told)(facts)
+
+    def _splitter(self, facts: Iterable[Triple]) -> Splitter:
+        options, relations = self._options, {fact.relation for fact in facts}
+        return Splitter(options.split_by, self._seed, options.validation, options.test, tuple(sorted(relations)))
 
     def _sayable(self, triple: Triple) -> bool:
         """Whether there are words for a triple; if not, count why."""

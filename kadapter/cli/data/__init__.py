@@ -7,12 +7,12 @@ import typer
 from kadapter.cli.data import align, build, inspect, overlap, partition, select, trex
 
 COMMANDS = (
-    inspect,
-    select,
-    partition,
-    build,
-    overlap,
     align,
+    build,
+    inspect,
+    overlap,
+    partition,
+    select,
     trex,
 )
 

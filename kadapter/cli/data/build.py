@@ -46,7 +46,7 @@ def build(
         print_json(provenance)
         return
     print_facts(f"Built: {output}", _facts(provenance))
-    typer.echo(f"Train on it: kadapter pretrain factual --backbone minilm --source built --data {output} --output …")
+    typer.echo(f"Train on it: kadapter pretrain NAME --backbone minilm --source built --data {output} --output …")
 
 
 def _facts(provenance: dict[str, Any]) -> dict[str, str]:
