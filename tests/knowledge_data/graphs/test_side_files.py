@@ -66,7 +66,7 @@ PLAIN = [
     ("types", "a.tsv", "t\ttown|port\nt\ttown\n", EntityFacts(types=("town", "port"))),
     ("aliases", "a.tsv", "t\tTev\tOld Teviot\n", EntityFacts(aliases=("Tev", "Old Teviot"))),
     ("aliases", "a.json", '{"t": ["Te|v"]}', EntityFacts(aliases=("Te|v",))),
-    ("labels", "a.jsonl", '{"sub_id": "t", "sub_label": "Teviot", "obj_id": "u", "obj_label": "U"}', EntityFacts("Teviot")),
+    ("labels", "a.jsonl", '{"sub_id": "t", "sub_label": "T", "obj_id": "u", "obj_label": "U"}', EntityFacts("T")),
 ]  # fmt: skip
 
 

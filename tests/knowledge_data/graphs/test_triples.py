@@ -21,7 +21,8 @@ SAME = {
     "objects.jsonl": '{"subject": "Lin Aro", "predicate": "lives in", "object": "Teviot", "since": 3}\n'
     '{"object": "river Mell", "predicate": "lies on", "subject": "Teviot"}\n',
     "lists.jsonl": '["Lin Aro", "lives in", "Teviot"]\n["Teviot", "lies on", "river Mell"]\n',
-    "statements.nt": "# two\n<Lin\\u0020Aro> <lives\\u0020in> <Teviot> .\n<Teviot><lies\\u0020on><river\\U00000020Mell>.#\n",
+    "statements.nt": "# two\n<Lin\\u0020Aro> <lives\\u0020in> <Teviot> .\n"
+    "<Teviot><lies\\u0020on><river\\U00000020Mell>.#\n",
 }
 
 
