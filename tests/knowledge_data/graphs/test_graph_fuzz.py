@@ -19,7 +19,7 @@ from knowledge_data import (
     write_graph,
 )
 
-ROUNDS = 150
+ROUNDS = 50
 
 TABLE = 'head\trelation\ttail\nann\tlikes\tböb\nböb\t"likes"\tcid\ncid\tknows\tann\n'
 COMMAS = 'subject,relation,object\n"ann, the first",likes,"b ""b"""\nbob,likes,cid\n'
@@ -128,7 +128,7 @@ def test_a_graph_or_an_error(name, tmp_path):
             else:
                 check(graph, tmp_path / f"{number}-{on_error}.json")
                 outcomes["read"] += 1
-    assert min(outcomes["read"], outcomes["refused"]) > 5, outcomes
+    assert min(outcomes["read"], outcomes["refused"]) > 2, outcomes
     assert not outcomes["badly said"]
 
 

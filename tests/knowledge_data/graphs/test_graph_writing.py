@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_data import (
@@ -78,11 +78,13 @@ def same(one, other):
     assert splits[0] == splits[1]
 
 
+@settings(max_examples=30)
 @given(graphs())
 def test_node_link_gives_everything_back(graph):
     same(written(graph, "a.json"), graph)
 
 
+@settings(max_examples=30)
 @given(graphs())
 def test_graphml_gives_everything_back_or_is_refused(graph):
     back = written(graph, "a.graphml")
@@ -90,11 +92,13 @@ def test_graphml_gives_everything_back_or_is_refused(graph):
         same(back, graph)
 
 
+@settings(max_examples=30)
 @given(graphs(plain))
 def test_graphml_holds_everything_without_control_characters(graph):
     assert written(graph, "a.graphml") is not None
 
 
+@settings(max_examples=30)
 @given(graphs())
 def test_a_table_gives_the_triples_back_or_is_refused(graph):
     back = written(graph, "a.tsv")
@@ -109,6 +113,7 @@ def test_written_triples_are_streamed_back_in_their_order(triples):
         assert list(iter_triples(Path(folder) / "a.tsv")) == triples
 
 
+@settings(max_examples=30)
 @given(graphs())
 def test_entities_give_their_facts_back(graph):
     known = {node: graph.entity(node) for node in graph.network if graph.entity(node) != EntityFacts()}

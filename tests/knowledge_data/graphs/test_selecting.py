@@ -2,7 +2,7 @@
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_data import (
@@ -46,6 +46,7 @@ WISHES = {
 
 
 @pytest.mark.parametrize("wish", WISHES)
+@settings(max_examples=40)
 @given(graph=graphs)
 def test_a_part_holds_what_the_graph_holds_and_counts_the_rest(wish, graph):
     before = list(graph.triples())
@@ -63,6 +64,7 @@ def test_a_part_holds_what_the_graph_holds_and_counts_the_rest(wish, graph):
     assert (part.source, part.licence) == ("here", "CC0")
 
 
+@settings(max_examples=40)
 @given(graphs, st.sampled_from("rst"))
 def test_a_relation_and_all_others_make_up_the_graph(graph, relation):
     names = {triple.relation for triple in graph.triples()}
@@ -72,6 +74,7 @@ def test_a_relation_and_all_others_make_up_the_graph(graph, relation):
         assert not set(one.triples()) & set(others.triples())
 
 
+@settings(max_examples=40)
 @given(graphs, st.integers(0, 4))
 def test_a_neighbourhood_is_as_wide_as_asked(graph, hops):
     seed = next(iter(graph.network))
@@ -80,6 +83,7 @@ def test_a_neighbourhood_is_as_wide_as_asked(graph, hops):
     assert set(select_around(graph, [seed], hops).network) == near
 
 
+@settings(max_examples=40)
 @given(graphs)
 def test_components_make_up_the_graph(graph):
     count = nx.number_weakly_connected_components(graph.network)
@@ -91,6 +95,7 @@ def test_components_make_up_the_graph(graph):
         assert node in select_component(graph, of=node).network
 
 
+@settings(max_examples=40)
 @given(graphs, st.integers(0, 4), st.integers(0, 6))
 def test_degrees_are_those_of_the_whole_graph(graph, at_least, at_most):
     within = {node for node, degree in graph.network.degree() if at_least <= degree <= at_most}
