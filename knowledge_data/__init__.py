@@ -1,5 +1,17 @@
 """Knowledge as data: files and graphs become rows that adapters learn from, and rows that they are tried on."""
 
+from knowledge_data.building import (
+    Built,
+    Fact,
+    Overlap,
+    build,
+    check_built,
+    hash_inputs,
+    overlap,
+    read_built,
+    read_facts,
+    row_facts,
+)
 from knowledge_data.downstream_rows import AnswerRow, ChoiceRow, LabelledRow, TaggedRow, TypingRow
 from knowledge_data.errors import DataError
 from knowledge_data.geonames import country_graph, geonames_rows, geonames_splits
@@ -31,6 +43,7 @@ from knowledge_data.graphs import (
     write_triples,
 )
 from knowledge_data.groups import by_context, by_sentences, by_text, by_words
+from knowledge_data.hashing import content_hash
 from knowledge_data.parses import ROOT, ParseRow
 from knowledge_data.published import files_by_split, published_splits, read_published
 from knowledge_data.readers import (
@@ -58,6 +71,16 @@ from knowledge_data.rows import NO_RELATION, RELATION_FEATURES, RelationRow, joi
 from knowledge_data.samples import sample_path
 from knowledge_data.split import by_pair, check_no_pair_shared, draw, split_by_group, split_by_pair
 from knowledge_data.templates import Entity, say
+from knowledge_data.triples import (
+    ClozeRow,
+    GraphOptions,
+    Phrasings,
+    Splitter,
+    check_triples,
+    graph_rows,
+    read_templates,
+    split_triples,
+)
 
 __all__ = [
     "DOWNSTREAM_READERS",
@@ -67,43 +90,59 @@ __all__ = [
     "RELATION_FEATURES",
     "ROOT",
     "AnswerRow",
+    "Built",
     "ChoiceRow",
+    "ClozeRow",
     "DataError",
     "Entity",
     "EntityFacts",
+    "Fact",
+    "GraphOptions",
     "KnowledgeGraph",
     "LabelledRow",
+    "Overlap",
     "ParseRow",
     "Partition",
+    "Phrasings",
     "ReadReport",
     "Reading",
     "RelationFacts",
     "RelationRow",
     "Selection",
+    "Splitter",
     "TaggedRow",
     "Triple",
     "TypingRow",
+    "build",
     "by_context",
     "by_pair",
     "by_sentences",
     "by_text",
     "by_words",
+    "check_built",
     "check_no_pair_shared",
+    "check_triples",
+    "content_hash",
     "country_graph",
     "describe_graph",
     "draw",
     "files_by_split",
     "geonames_rows",
     "geonames_splits",
+    "graph_rows",
+    "hash_inputs",
     "is_streamed",
     "iter_triples",
     "join_tokens",
+    "overlap",
     "partition",
     "published_splits",
+    "read_built",
     "read_codah",
     "read_conllu",
     "read_cosmosqa",
     "read_entities",
+    "read_facts",
     "read_fewrel",
     "read_graph",
     "read_knowledgenet",
@@ -118,8 +157,10 @@ __all__ = [
     "read_squad",
     "read_tacred",
     "read_tagged",
+    "read_templates",
     "read_trex",
     "read_typing",
+    "row_facts",
     "sample_path",
     "say",
     "select_around",
@@ -129,6 +170,7 @@ __all__ = [
     "select_types",
     "split_by_group",
     "split_by_pair",
+    "split_triples",
     "typing_rows",
     "write_entities",
     "write_graph",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from kadapter.cli.data import inspect, partition, select
+from kadapter.cli.data import build, inspect, overlap, partition, select
 
 COMMANDS = (
+    build,
     inspect,
+    overlap,
     partition,
     select,
 )
