@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def build(
     seed: int = 0,
     num_proc: int = 1,
     told: Callable[[str], None] | None = None,
+    piece: int = CHUNK,
 ) -> dict[str, Any]:
     """Build the data set of a graph in the folder `output`, and give its provenance.
 
@@ -48,16 +49,17 @@ def build(
         num_proc: how many processes say triples. The data set is the same for any number. Scripts that ask for more
             than one need `if __name__ == "__main__":`.
         told: called with a line when something takes memory, and with how far it is.
+        piece: how many statements are said and written together.
 
     Raises:
         DataError: the graph, a side file or a template is not what it should be, a split is empty, or the folder
             holds something else or cannot be written.
     """
     path, output, told = Path(path), Path(output), told or (lambda _: None)
-    if num_proc < 1:
-        raise DataError(f"num_proc is {num_proc}", "give 1 or more processes")
+    if num_proc < 1 or piece < 1:
+        raise DataError(f"num_proc is {num_proc}, piece {piece}", "give 1 or more of both")
     inputs = hash_inputs(path, options)
-    key = build_key(inputs, options, seed)
+    key = build_key(inputs, options, seed, piece)
     if output.exists():
         return _finished(output, key)
     _warn_of_memory(path, options, told)
@@ -65,8 +67,9 @@ def build(
     sayer, statements = plan(path, options, seed, skipped)
     aside = output.with_name(f".{output.name}.building-{key}")
     _make(aside)
-    pieces = _written(iter(statements), sayer, aside, num_proc, told)
-    return _finish(aside, output, pieces, sayer, provenance_of(inputs, options, seed, skipped, pieces))
+    pieces = _written(chunks(iter(statements), piece), sayer, aside, num_proc, told)
+    said = {**provenance_of(inputs, options, seed, skipped, pieces), "key": key}
+    return _finish(aside, output, pieces, sayer, said)
 
 
 def _finished(output: Path, key: str) -> dict[str, Any]:
@@ -106,13 +109,13 @@ def _make(aside: Path) -> None:
 
 
 def _written(
-    statements: Iterator[Statement], sayer: Sayer, folder: Path, num_proc: int, told: Callable[[str], None]
+    parts: Iterable[Sequence[Statement]], sayer: Sayer, folder: Path, num_proc: int, told: Callable[[str], None]
 ) -> list[Piece]:
     """Write every piece that is not there yet, and give all of them in order."""
     pieces: dict[int, Piece] = {}
 
     def missing() -> Iterator[_Numbered]:
-        for number, chunk in enumerate(chunks(statements, CHUNK)):
+        for number, chunk in enumerate(parts):
             there = whole_piece(number, folder)
             if there is None:
                 yield number, chunk

@@ -41,11 +41,11 @@ def hash_inputs(path: Path, options: GraphOptions) -> Inputs:
     return {role: {"file": file, "hash": file_hash(_there(file))} for role, file in given.items()}
 
 
-def build_key(inputs: Inputs, options: GraphOptions, seed: int) -> str:
+def build_key(inputs: Inputs, options: GraphOptions, seed: int, piece: int) -> str:
     """Give digits that change when an input, an option or the seed does; where the files lie does not matter."""
     plain = {name: value for name, value in asdict(options).items() if name not in _FILES}
     hashes = {role: of_role["hash"] for role, of_role in inputs.items()}
-    said = json.dumps([_FORMAT, seed, plain, hashes], sort_keys=True)
+    said = json.dumps([_FORMAT, seed, piece, plain, hashes], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
 
@@ -64,7 +64,6 @@ def provenance_of(
         "content_hash": _content_hash(pieces),
         "options": {name: value for name, value in asdict(options).items() if value is not None},
         "inputs": inputs,
-        "key": build_key(inputs, options, seed),
         "files": {file: size for piece in pieces for file, size in piece.sizes.items()},
         "made_with": f"kadapter {metadata.version('kadapter')}",
     }

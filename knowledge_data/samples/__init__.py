@@ -11,6 +11,7 @@ _FILES = {
     "conllu": "sentences.conllu",
     "cosmosqa": "cosmosqa.csv",
     "fewrel": "fewrel.json",
+    "harbour": "harbour",
     "knowledgenet": "knowledgenet",
     "piqa": "piqa.jsonl",
     "redocred": "redocred.json",
@@ -25,10 +26,10 @@ _FILES = {
 
 
 def sample_path(reader: str) -> Path:
-    """Where the sample for a reader lies: a file, or for `knowledgenet` a folder.
+    """Where the sample for a reader lies: a file, or for `knowledgenet` and `harbour`, a graph, a folder.
 
     Args:
-        reader: a name of `READERS` or `DOWNSTREAM_READERS`, or `conllu`.
+        reader: a name of `READERS` or `DOWNSTREAM_READERS`, `conllu` or `harbour`.
 
     Raises:
         DataError: there is no sample of that name.
