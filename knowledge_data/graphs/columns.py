@@ -79,16 +79,16 @@ def names_in(names: Iterable[str]) -> tuple[str, str, str] | None:
 
 def _said(cells: Sequence[str], columns: Sequence[str], where: str) -> Columns:
     names = [cell.strip() for cell in cells]
-    if all(column in names for column in columns):
+    missing = [column for column in columns if column not in names]
+    if not missing:
         return Columns(_three(names.index(column) for column in columns), len(cells), header=True)
     if all(column.isascii() and column.isdigit() for column in columns):
-        places = _three(int(column) - 1 for column in columns)
-        if min(places) >= 0 and max(places) < len(cells):
-            return Columns(places, len(cells))
-    missing = next(column for column in columns if column not in names)
+        missing = [column for column in columns if not 1 <= int(column) <= len(cells)]
+        if not missing:
+            return Columns(_three(int(column) - 1 for column in columns), len(cells))
     there = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
     fix = "choose from them, or give places, counted from 1"
-    raise DataError(f"has no column {missing!r} but {there}", fix, where=where)
+    raise DataError(f"has no column {missing[0]!r} but {there}", fix, where=where)
 
 
 def _three(places: Iterable[int]) -> tuple[int, int, int]:

@@ -74,10 +74,17 @@ def _parsed(scan: Scan) -> nx.MultiDiGraph:
         content = file.read()
     try:
         # Whatever the library stumbles over in a file that it does not check, the file is at fault.
-        return nx.read_graphml(io.BytesIO(content), force_multigraph=True)
+        return nx.read_graphml(io.BytesIO(content), node_type=_identifier, force_multigraph=True)
     except Exception as error:
         problem = f"is not GraphML ({' '.join(str(error).split())[:200] or type(error).__name__})"
         raise DataError(problem, "export it again", where=scan.member.name) from error
+
+
+def _identifier(text: str | None) -> str:
+    """The id of a node, which the library would otherwise call None where there is none."""
+    if text is None:
+        raise ValueError("a node has no id, or an edge lacks an end")
+    return text
 
 
 def _edges(network: nx.MultiDiGraph) -> Iterator[tuple[str, Found]]:

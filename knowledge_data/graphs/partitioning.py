@@ -96,18 +96,13 @@ def _metis(links: nx.Graph, weights: Sequence[int], parts: int, seed: int) -> li
     except ImportError as error:
         fix = "pip install 'kadapter[metis]', or take method='communities'"
         raise DataError("method 'metis' needs pymetis, which is not installed", fix) from error
-    starts, neighbours, edge_weights = [0], list[int](), list[int]()
-    for node in range(len(links)):
-        for other, data in sorted(links.adj[node].items()):
-            neighbours.append(other)
-            edge_weights.append(data["weight"])
-        starts.append(len(neighbours))
+    nodes = range(len(links))
+    linked = [sorted((other, data["weight"]) for other, data in links.adj[node].items()) for node in nodes]
     _, homes = pymetis.part_graph(
         parts,
-        xadj=starts,
-        adjncy=neighbours,
+        adjacency=[[other for other, _ in of_node] for of_node in linked],
         vweights=list(weights),
-        eweights=edge_weights,
+        eweights=[weight for of_node in linked for _, weight in of_node],
         options=pymetis.Options(seed=seed),
     )
     return [[node for node, home in enumerate(homes) if home == part] for part in range(parts)]

@@ -134,14 +134,15 @@ def of_triples(graph: KnowledgeGraph, keep: Callable[[Triple], bool], reason: st
     Raises:
         DataError: none is left.
     """
-    network = nx.MultiDiGraph()
-    for subject, object_, relation, data in graph.network.edges(keys=True, data=True):
-        if keep(Triple(subject, relation, object_)):
-            network.add_edge(subject, object_, relation, **data)
-    if not network:
+    edges = graph.network.edges(keys=True, data=True)
+    kept = [edge for edge in edges if keep(Triple(edge[0], edge[2], edge[1]))]
+    if not kept:
         raise DataError("no triple is left", f"all {graph.network.number_of_edges()} are: {reason}")
-    for node in network:
-        network.nodes[node].update(graph.network.nodes[node])
+    ends = {end for edge in kept for end in edge[:2]}
+    network = nx.MultiDiGraph()
+    # First, so that entities and triples keep their order.
+    network.add_nodes_from((node, known) for node, known in graph.network.nodes(data=True) if node in ends)
+    network.add_edges_from(kept)
     return as_part(graph, network, reason)
 
 

@@ -54,6 +54,9 @@ def read(path: Path, published: str | None, on_error: str, set_: Iterable[str] |
     from knowledge_data import read_graph, read_published_graph
 
     said = parse_assignments(set_ or ())
+    if isinstance(said.get("columns"), list):
+        # Places, counted from 1, are numbers in YAML.
+        said["columns"] = [str(column) for column in said["columns"]]
     options = make_config(GraphOptions, said, owner="graph")
     if published is None:
         return read_graph(path, on_error=on_error, **asdict(options))
