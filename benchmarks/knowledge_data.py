@@ -22,7 +22,8 @@ from typing import Annotated, Any
 
 import typer
 
-from knowledge_data import GraphOptions, build, read_built
+# This file is called like the package that it measures, and would be found first.
+sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 
 RELATIONS = 50
 
@@ -84,6 +85,8 @@ def in_process(folder: Path, size: int, options: dict[str, Any]) -> dict[str, An
 
 def measured(folder: str, size: int, negatives: float, num_proc: int) -> dict[str, Any]:
     """Build, then open what was built; give what both took."""
+    from knowledge_data import GraphOptions, build, read_built
+
     output = Path(folder, f"built-{size}-{negatives}-{num_proc}")
     options = GraphOptions(templates=f"{folder}/templates.yaml", negatives=negatives)
     started = time.perf_counter()

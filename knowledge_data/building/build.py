@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -15,8 +14,9 @@ from typing import Any
 from datasets import DatasetInfo
 
 from knowledge_data.building.pieces import Piece, piece_name, whole_piece, write_piece
-from knowledge_data.building.provenance import PROVENANCE, build_key, hash_inputs, provenance_of, read_provenance
+from knowledge_data.building.provenance import build_key, hash_inputs, provenance_of, read_build
 from knowledge_data.errors import DataError
+from knowledge_data.provenance import PROVENANCE, write_json
 from knowledge_data.triples.objectives import Sayer, Statement
 from knowledge_data.triples.options import GraphOptions
 from knowledge_data.triples.rows import CHUNK, check_filled, chunks, plan
@@ -75,7 +75,7 @@ def build(
 def _finished(output: Path, key: str) -> dict[str, Any]:
     """Give the provenance of what was built before, if it is the same."""
     try:
-        there = read_provenance(output)
+        there = read_build(output)
     except DataError:
         there = {}
     if there.get("key") == key:
@@ -155,10 +155,10 @@ def _finish(
             "_output_all_columns": False,
             "_split": split,
         }
-        _write_json(aside / split / "state.json", state)
+        write_json(aside / split / "state.json", state)
         DatasetInfo(features=sayer.kind.features()).write_to_directory(str(aside / split))
-    _write_json(aside / "dataset_dict.json", {"splits": list(SPLITS)})
-    _write_json(aside / PROVENANCE, provenance)
+    write_json(aside / "dataset_dict.json", {"splits": list(SPLITS)})
+    write_json(aside / PROVENANCE, provenance)
     for note in aside.glob("data-*.json"):
         note.unlink()
     try:
@@ -167,7 +167,3 @@ def _finish(
         problem = f"cannot be written ({error.strerror or error})"
         raise DataError(problem, "choose another output", where=str(output)) from error
     return provenance
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -258,7 +258,7 @@ def test_a_folder_that_was_not_built(tmp_path):
     with pytest.raises(DataError, match=r"holds no provenance\.json; give a folder that `kadapter data build` made"):
         read_built(tmp_path)
     (tmp_path / "provenance.json").write_text('{"source": "x"}')
-    with pytest.raises(DataError, match=r"provenance\.json: lacks content_hash, dropped"):
+    with pytest.raises(DataError, match=r"provenance\.json: does not say content_hash, files"):
         read_built(tmp_path)
 
 

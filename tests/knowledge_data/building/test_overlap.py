@@ -1,8 +1,17 @@
-import json
-
 import pytest
 
-from knowledge_data import DataError, Fact, GraphOptions, build, overlap, read_facts, row_facts, sample_path
+from knowledge_data import (
+    DataError,
+    Fact,
+    GraphOptions,
+    build,
+    overlap,
+    probe_facts,
+    read_facts,
+    read_probe,
+    row_facts,
+    sample_path,
+)
 
 HARBOUR = sample_path("harbour")
 
@@ -36,20 +45,17 @@ def test_a_graph_and_what_was_built_of_it_share_everything(tmp_path):
         assert len(found.pairs) == found.probe_pairs
 
 
-PROBES = {
-    "bear": {"sub_id": "b1", "sub_label": "Gull", "obj_id": "h1", "obj_label": "Vellmouth"},
-    "pararel": {"sub_label": "Gull", "obj_label": "Vellmouth", "uuid": "x"},
-    "lama": {"sub_uri": "b1", "obj_uri": "h1", "sub_label": "gull", "obj_label": "vellmouth", "predicate_id": "P1"},
-}
+@pytest.mark.parametrize("kind", ["bear", "pararel", "lama"])
+def test_probes_are_compared(kind):
+    rows = read_probe(kind, sample_path(kind)).rows
+    asked = [fact for fact in probe_facts(rows) if fact.subject_label and fact.object_label]
+    training = [Fact("", "", "", asked[0].object_label.upper(), asked[0].subject_label)]
+    assert len(overlap(training, asked, "labels").pairs) == 1
 
 
-@pytest.mark.parametrize("probe", PROBES)
-def test_probes_are_read_as_they_are_published(probe, tmp_path):
-    (tmp_path / "probe.jsonl").write_text(json.dumps(PROBES[probe]) + "\n")
-    training = list(read_facts(HARBOUR / "triples.tsv", str(HARBOUR / "labels.tsv")))
-    assert overlap(training, read_facts(tmp_path / "probe.jsonl"), "labels").pairs == [("gull", "vellmouth")]
-    by_ids = overlap(training, read_facts(tmp_path / "probe.jsonl"))
-    assert by_ids.pairs == ([] if probe == "pararel" else [("b1", "h1")])
+def test_aligned_rows_have_facts():
+    found = overlap(read_facts(sample_path("relation-rows").parent / "rows.jsonl"), [])
+    assert found.training == 12
 
 
 def test_rows_without_ids_have_no_facts(tmp_path):
@@ -69,7 +75,7 @@ def test_facts_of_rows_in_memory():
 
 @pytest.mark.realdata
 def test_codex_and_bear_share_facts(data_folder):
-    bear = [fact for path in sorted((data_folder / "bear").glob("P*.jsonl")) for fact in read_facts(path)]
+    bear = list(probe_facts(read_probe("bear", data_folder / "bear").rows))
     found = overlap(read_facts(data_folder / "codex" / "codex-s"), bear)
     assert (found.training, found.probe) == (36543, 7071)
     assert found.pairs
