@@ -1,5 +1,16 @@
 """Knowledge as data: files and graphs become rows that adapters learn from, and rows that they are tried on."""
 
+from knowledge_data.alignment import (
+    Aligner,
+    AlignOptions,
+    Matcher,
+    Mention,
+    Names,
+    build_alignment,
+    entities_of,
+    sentence_spans,
+    stream_texts,
+)
 from knowledge_data.building import (
     Built,
     Fact,
@@ -45,6 +56,7 @@ from knowledge_data.graphs import (
 from knowledge_data.groups import by_context, by_sentences, by_text, by_words
 from knowledge_data.hashing import content_hash
 from knowledge_data.parses import ROOT, ParseRow
+from knowledge_data.probes import PROBES, ClozeProbe, MinimalPair, probe_facts, read_probe
 from knowledge_data.published import files_by_split, published_splits, read_published
 from knowledge_data.readers import (
     DOWNSTREAM_READERS,
@@ -57,6 +69,7 @@ from knowledge_data.readers import (
     read_parsed_text,
     read_piqa,
     read_redocred,
+    read_relation_rows,
     read_semeval,
     read_sick,
     read_squad,
@@ -71,6 +84,7 @@ from knowledge_data.rows import NO_RELATION, RELATION_FEATURES, RelationRow, joi
 from knowledge_data.samples import sample_path
 from knowledge_data.split import by_pair, check_no_pair_shared, draw, split_by_group, split_by_pair
 from knowledge_data.templates import Entity, say
+from knowledge_data.trex import TrexOptions, build_trex, stream_examples
 from knowledge_data.triples import (
     ClozeRow,
     GraphOptions,
@@ -86,12 +100,16 @@ __all__ = [
     "DOWNSTREAM_READERS",
     "GRAPHS",
     "NO_RELATION",
+    "PROBES",
     "READERS",
     "RELATION_FEATURES",
     "ROOT",
+    "AlignOptions",
+    "Aligner",
     "AnswerRow",
     "Built",
     "ChoiceRow",
+    "ClozeProbe",
     "ClozeRow",
     "DataError",
     "Entity",
@@ -100,6 +118,10 @@ __all__ = [
     "GraphOptions",
     "KnowledgeGraph",
     "LabelledRow",
+    "Matcher",
+    "Mention",
+    "MinimalPair",
+    "Names",
     "Overlap",
     "ParseRow",
     "Partition",
@@ -111,9 +133,12 @@ __all__ = [
     "Selection",
     "Splitter",
     "TaggedRow",
+    "TrexOptions",
     "Triple",
     "TypingRow",
     "build",
+    "build_alignment",
+    "build_trex",
     "by_context",
     "by_pair",
     "by_sentences",
@@ -126,6 +151,7 @@ __all__ = [
     "country_graph",
     "describe_graph",
     "draw",
+    "entities_of",
     "files_by_split",
     "geonames_rows",
     "geonames_splits",
@@ -136,6 +162,7 @@ __all__ = [
     "join_tokens",
     "overlap",
     "partition",
+    "probe_facts",
     "published_splits",
     "read_built",
     "read_codah",
@@ -148,9 +175,11 @@ __all__ = [
     "read_knowledgenet",
     "read_parsed_text",
     "read_piqa",
+    "read_probe",
     "read_published",
     "read_published_graph",
     "read_redocred",
+    "read_relation_rows",
     "read_relations",
     "read_semeval",
     "read_sick",
@@ -168,9 +197,12 @@ __all__ = [
     "select_degrees",
     "select_relations",
     "select_types",
+    "sentence_spans",
     "split_by_group",
     "split_by_pair",
     "split_triples",
+    "stream_examples",
+    "stream_texts",
     "typing_rows",
     "write_entities",
     "write_graph",

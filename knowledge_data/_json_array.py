@@ -60,13 +60,21 @@ class _Window:
         self.peek()
         while True:
             try:
-                value, self._at = self._decode(self._text, self._at)
-                return value
+                value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if not self._may_go_on(error):
                     raise ValueError(error.msg) from None
                 if not self._more():
                     raise ValueError("it breaks off") from None
+            else:
+                if self._may_grow(value, end) and self._more():
+                    continue
+                self._at = end
+                return value
+
+    def _may_grow(self, value: Any, end: int) -> bool:
+        """Whether this is a number that goes on in the next piece: `1` of `10`, of `1.5` or of `1e-5`."""
+        return isinstance(value, (int, float)) and len(self._text) - end <= len("e-")
 
     def _may_go_on(self, error: json.JSONDecodeError) -> bool:
         """Whether more text could mend this error: it is one of the end of what has been fetched."""
@@ -76,12 +84,12 @@ class _Window:
 
     def _more(self) -> bool:
         """Fetch about as much again as waits to be read, so that reading a long item anew costs little in all."""
-        pieces, wanted = [self._text[self._at :]], max(1, len(self._text) - self._at)
-        self._at = 0
+        pieces, wanted = list[str](), max(1, len(self._text) - self._at)
         for piece in self._texts:
             pieces.append(piece)
             wanted -= len(piece)
             if wanted <= 0:
                 break
-        self._text = "".join(pieces)
-        return len(pieces) > 1
+        if pieces:
+            self._text, self._at = "".join([self._text[self._at :], *pieces]), 0
+        return bool(pieces)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from kadapter.cli.data import build, inspect, overlap, partition, select
+from kadapter.cli.data import align, build, inspect, overlap, partition, select, trex
 
 COMMANDS = (
+    align,
     build,
     inspect,
     overlap,
     partition,
     select,
+    trex,
 )
 
 
