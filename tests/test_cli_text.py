@@ -58,7 +58,7 @@ def test_trex(kadapter, tmp_path):
 def test_what_a_published_probe_shares_with_a_graph(kadapter, probe, by, pairs):
     labels = HARBOUR / "labels.tsv"
     command = ("data", "overlap", HARBOUR / "triples.tsv", sample_path(probe), "--labels", labels, "--by", by)
-    assert len(kadapter(*command, "--asks", probe)["pairs"]) == pairs
+    assert len(kadapter(*command, "--kind", probe)["pairs"]) == pairs
 
 
 def test_tables_say_what_was_kept_and_dropped(tmp_path):

@@ -3,7 +3,7 @@
 from knowledge_data.building.build import build, memory_needed
 from knowledge_data.building.built import Built, check_built, read_built
 from knowledge_data.building.overlap import Fact, Overlap, overlap, read_facts, row_facts
-from knowledge_data.building.provenance import hash_inputs, read_provenance
+from knowledge_data.building.provenance import hash_inputs
 
 __all__ = [
     "Built",
@@ -16,6 +16,5 @@ __all__ = [
     "overlap",
     "read_built",
     "read_facts",
-    "read_provenance",
     "row_facts",
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 from datasets import DatasetInfo
 
 from knowledge_data.building.pieces import Piece, piece_name, whole_piece, write_piece
-from knowledge_data.building.provenance import PROVENANCE, build_key, hash_inputs, provenance_of, read_provenance
+from knowledge_data.building.provenance import build_key, hash_inputs, provenance_of, read_build
 from knowledge_data.errors import DataError
+from knowledge_data.provenance import PROVENANCE, write_json
 from knowledge_data.triples.objectives import Sayer, Statement
 from knowledge_data.triples.options import GraphOptions
 from knowledge_data.triples.rows import CHUNK, check_filled, chunks, plan
@@ -32,6 +32,7 @@ def build(
     seed: int = 0,
     num_proc: int = 1,
     told: Callable[[str], None] | None = None,
+    piece: int = CHUNK,
 ) -> dict[str, Any]:
     """Build the data set of a graph in the folder `output`, and give its provenance.
 
@@ -48,16 +49,17 @@ def build(
         num_proc: how many processes say triples. The data set is the same for any number. Scripts that ask for more
             than one need `if __name__ == "__main__":`.
         told: called with a line when something takes memory, and with how far it is.
+        piece: how many statements are said and written together.
 
     Raises:
         DataError: the graph, a side file or a template is not what it should be, a split is empty, or the folder
             holds something else or cannot be written.
     """
     path, output, told = Path(path), Path(output), told or (lambda _: None)
-    if num_proc < 1:
-        raise DataError(f"num_proc is {num_proc}", "give 1 or more processes")
+    if num_proc < 1 or piece < 1:
+        raise DataError(f"num_proc is {num_proc}, piece {piece}", "give 1 or more of both")
     inputs = hash_inputs(path, options)
-    key = build_key(inputs, options, seed)
+    key = build_key(inputs, options, seed, piece)
     if output.exists():
         return _finished(output, key)
     _warn_of_memory(path, options, told)
@@ -65,14 +67,15 @@ def build(
     sayer, statements = plan(path, options, seed, skipped)
     aside = output.with_name(f".{output.name}.building-{key}")
     _make(aside)
-    pieces = _written(iter(statements), sayer, aside, num_proc, told)
-    return _finish(aside, output, pieces, sayer, provenance_of(inputs, options, seed, skipped, pieces))
+    pieces = _written(chunks(iter(statements), piece), sayer, aside, num_proc, told)
+    said = {**provenance_of(inputs, options, seed, skipped, pieces), "key": key}
+    return _finish(aside, output, pieces, sayer, said)
 
 
 def _finished(output: Path, key: str) -> dict[str, Any]:
     """Give the provenance of what was built before, if it is the same."""
     try:
-        there = read_provenance(output)
+        there = read_build(output)
     except DataError:
         there = {}
     if there.get("key") == key:
@@ -106,13 +109,13 @@ def _make(aside: Path) -> None:
 
 
 def _written(
-    statements: Iterator[Statement], sayer: Sayer, folder: Path, num_proc: int, told: Callable[[str], None]
+    parts: Iterable[Sequence[Statement]], sayer: Sayer, folder: Path, num_proc: int, told: Callable[[str], None]
 ) -> list[Piece]:
     """Write every piece that is not there yet, and give all of them in order."""
     pieces: dict[int, Piece] = {}
 
     def missing() -> Iterator[_Numbered]:
-        for number, chunk in enumerate(chunks(statements, CHUNK)):
+        for number, chunk in enumerate(parts):
             there = whole_piece(number, folder)
             if there is None:
                 yield number, chunk
@@ -152,10 +155,10 @@ def _finish(
             "_output_all_columns": False,
             "_split": split,
         }
-        _write_json(aside / split / "state.json", state)
+        write_json(aside / split / "state.json", state)
         DatasetInfo(features=sayer.kind.features()).write_to_directory(str(aside / split))
-    _write_json(aside / "dataset_dict.json", {"splits": list(SPLITS)})
-    _write_json(aside / PROVENANCE, provenance)
+    write_json(aside / "dataset_dict.json", {"splits": list(SPLITS)})
+    write_json(aside / PROVENANCE, provenance)
     for note in aside.glob("data-*.json"):
         note.unlink()
     try:
@@ -164,7 +167,3 @@ def _finish(
         problem = f"cannot be written ({error.strerror or error})"
         raise DataError(problem, "choose another output", where=str(output)) from error
     return provenance
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

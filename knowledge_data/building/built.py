@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import DatasetDict, load_from_disk
 
-from knowledge_data.building.provenance import read_provenance
+from knowledge_data.building.provenance import read_build
 from knowledge_data.errors import DataError
 from knowledge_data.rows import columns
 from knowledge_data.triples.options import GraphOptions
@@ -30,7 +30,7 @@ def read_built(folder: str | Path) -> Built:
         DataError: it is no such folder, a file is missing or of another size, or a row is in the wrong split.
     """
     folder = Path(folder)
-    provenance = read_provenance(folder)
+    provenance = read_build(folder)
     for file, size in provenance["files"].items():
         _check_file(folder / file, size)
     try:

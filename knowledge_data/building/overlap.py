@@ -11,25 +11,15 @@ from typing import Any, Literal, NamedTuple
 from datasets import Dataset
 
 from knowledge_data.building.built import read_built
-from knowledge_data.building.provenance import PROVENANCE
 from knowledge_data.errors import DataError
-from knowledge_data.files import read_records
-from knowledge_data.records import Record
+from knowledge_data.provenance import read_provenance
+from knowledge_data.readers import READERS
 from knowledge_data.rows import columns
 from knowledge_data.split import unordered
 from knowledge_data.triples.inputs import read_inputs
 from knowledge_data.triples.options import GraphOptions
 
 By = Literal["ids", "labels"]
-
-_PROBE_FIELDS = {
-    "subject": ("sub_id", "subject_id", "sub_uri"),
-    "object": ("obj_id", "object_id", "obj_uri"),
-    "subject_label": ("sub_label", "subject_label", "SubjectEntity"),
-    "object_label": ("obj_label", "object_label"),
-    "relation": ("predicate_id", "relation"),
-}
-"""What a probe's record says -> the names under which LAMA, ParaRel and BEAR say it."""
 
 
 class Fact(NamedTuple):
@@ -90,21 +80,21 @@ def overlap(training: Iterable[Fact], probe: Iterable[Fact], by: By = "ids") -> 
 
 
 def read_facts(path: str | Path, labels: str | None = None) -> Iterator[Fact]:
-    """Give the facts of a built data set (a folder), of a probe's JSON lines, or of a graph.
+    """Give the facts of a data set that was built, of aligned rows, or of a graph. For probes there is `probe_facts`.
 
     Args:
-        path: where they lie. A JSON-lines file whose records have `sub_label` or `sub_id` is a probe's.
+        path: folder of `kadapter data build` or `kadapter data align`; or file or folder of triples.
         labels: side file with the labels of a graph's entities; without one, ids are labels.
 
     Raises:
         DataError: it cannot be read, or its rows say no pairs.
     """
     path = Path(path)
-    if (path / PROVENANCE).is_file():
+    if "files" in (told := read_provenance(path) if path.is_dir() else {}):
         for name, rows in read_built(path).splits.items():
             yield from row_facts(rows, f"{path}/{name}")
-    elif probe := _probe_records(path):
-        yield from probe
+    elif told:
+        yield from row_facts(READERS["relation-rows"](path).rows, str(path))
     else:
         options = GraphOptions(labels=labels, negatives=0)
         inputs = read_inputs(path, options, Counter())
@@ -127,25 +117,6 @@ def row_facts(rows: Dataset, where: str = "") -> Iterator[Fact]:
     names = "subject_id", "relation", "object_id", "text", "subject_start", "subject_end", "object_start", "object_end"
     for subject, relation, object_, text, start, end, object_start, object_end in columns(rows, *names):
         yield Fact(subject, relation, object_, text[start:end], text[object_start:object_end])
-
-
-def _probe_records(path: Path) -> list[Fact]:
-    """Give the facts of a probe's records; none when it is no such file."""
-    if not path.name.removesuffix(".gz").endswith((".jsonl", ".json")):
-        return []
-    records = read_records(path)
-    said = {name for names in (_PROBE_FIELDS["subject"], _PROBE_FIELDS["subject_label"]) for name in names}
-    if not said & set(records[0].values):
-        return []
-    return [_probe_fact(record) for record in records]
-
-
-def _probe_fact(record: Record) -> Fact:
-    said = {
-        role: next((str(record.values[name]) for name in names if isinstance(record.values.get(name), str)), "")
-        for role, names in _PROBE_FIELDS.items()
-    }
-    return Fact(**said)
 
 
 def _triple(fact: Fact, by: By) -> tuple[str, str, str] | None:

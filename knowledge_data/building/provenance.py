@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from knowledge_data.building.pieces import Piece
 from knowledge_data.errors import DataError
-from knowledge_data.files import find, read_json
+from knowledge_data.files import find
 from knowledge_data.hashing import DIGITS, file_hash
+from knowledge_data.provenance import PROVENANCE, provenance, read_provenance
 from knowledge_data.triples.options import GraphOptions
 from knowledge_data.triples.splits import SPLITS
-
-PROVENANCE = "provenance.json"
 
 _FORMAT = 1
 """Goes up when the same inputs give other rows."""
@@ -41,11 +39,11 @@ def hash_inputs(path: Path, options: GraphOptions) -> Inputs:
     return {role: {"file": file, "hash": file_hash(_there(file))} for role, file in given.items()}
 
 
-def build_key(inputs: Inputs, options: GraphOptions, seed: int) -> str:
+def build_key(inputs: Inputs, options: GraphOptions, seed: int, piece: int) -> str:
     """Give digits that change when an input, an option or the seed does; where the files lie does not matter."""
     plain = {name: value for name, value in asdict(options).items() if name not in _FILES}
     hashes = {role: of_role["hash"] for role, of_role in inputs.items()}
-    said = json.dumps([_FORMAT, seed, plain, hashes], sort_keys=True)
+    said = json.dumps([_FORMAT, seed, piece, plain, hashes], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
 
@@ -53,38 +51,28 @@ def provenance_of(
     inputs: Inputs, options: GraphOptions, seed: int, skipped: Counter[str], pieces: Sequence[Piece]
 ) -> dict[str, Any]:
     """Say where a data set comes from. `skipped` is what was left out before rows were made."""
-    kept = {split: sum(piece.rows.get(split, 0) for piece in pieces) for split in SPLITS}
+    kept = {str(split): sum(piece.rows.get(split, 0) for piece in pieces) for split in SPLITS}
     dropped = sum((Counter(piece.skipped) for piece in pieces), skipped)
-    return {
-        "source": inputs["graph"]["file"],
-        "licence": options.licence or "not said",
-        "kept": kept,
-        "dropped": dict(dropped),
-        "seed": seed,
-        "content_hash": _content_hash(pieces),
-        "options": {name: value for name, value in asdict(options).items() if value is not None},
-        "inputs": inputs,
-        "key": build_key(inputs, options, seed),
-        "files": {file: size for piece in pieces for file, size in piece.sizes.items()},
-        "made_with": f"kadapter {metadata.version('kadapter')}",
-    }
+    options_said = {name: value for name, value in asdict(options).items() if value is not None}
+    told = provenance(inputs["graph"]["file"], options.licence, kept, dropped, _content_hash(pieces), options_said)
+    sizes = {file: size for piece in pieces for file, size in piece.sizes.items()}
+    return {**told, "inputs": inputs, "seed": seed, "files": sizes}
 
 
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """Read the provenance of a built data set.
+def read_build(folder: Path) -> dict[str, Any]:
+    """Read the provenance of a data set that was built of a graph.
 
     Raises:
-        DataError: it is not there, or is not one.
+        DataError: it is not there, or is that of something else.
     """
-    if not (folder / PROVENANCE).is_file():
+    said = read_provenance(folder) if folder.is_dir() else {}
+    if not said:
         fix = "give a folder that `kadapter data build` made"
         raise DataError(f"holds no {PROVENANCE}", fix, where=str(folder))
-    said = read_json(folder / PROVENANCE)
-    needed = {"source", "licence", "kept", "dropped", "seed", "content_hash", "options", "key", "files"}
-    if not isinstance(said, Mapping) or not said.keys() >= needed:
-        problem = f"lacks {', '.join(sorted(needed - set(said)))}" if isinstance(said, Mapping) else "is no object"
-        raise DataError(problem, "build the data set again", where=str(folder / PROVENANCE))
-    return dict(said)
+    if missing := sorted({"source", "kept", "seed", "content_hash", "options", "key", "files"} - said.keys()):
+        problem = f"does not say {', '.join(missing)}"
+        raise DataError(problem, "give a folder that `kadapter data build` made", where=str(folder / PROVENANCE))
+    return said
 
 
 def _there(file: str) -> Path:

@@ -13,6 +13,7 @@ _FILES = {
     "conllu": "sentences.conllu",
     "cosmosqa": "cosmosqa.csv",
     "fewrel": "fewrel.json",
+    "harbour": "harbour",
     "knowledgenet": "knowledgenet",
     "lama": "probes/lama",
     "lm-kbc": "probes/lm_kbc.jsonl",
@@ -33,10 +34,10 @@ _FILES = {
 
 
 def sample_path(reader: str) -> Path:
-    """Where the sample for a reader lies: a file or, as for `knowledgenet`, a folder.
+    """Where the sample for a reader lies: a file or, as for `knowledgenet` and the graph `harbour`, a folder.
 
     Args:
-        reader: a name of `READERS`, `DOWNSTREAM_READERS` or `PROBES`, or `conllu`, or `trex-dump`.
+        reader: a name of `READERS`, `DOWNSTREAM_READERS` or `PROBES`, or `conllu`, `harbour` or `trex-dump`.
 
     Raises:
         DataError: there is no sample of that name.

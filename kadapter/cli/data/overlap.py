@@ -21,13 +21,11 @@ def add_to(group: typer.Typer) -> None:
 
 def overlap(
     train: Annotated[Path, typer.Argument(help="What is taught: a graph, or a folder of `kadapter data build`.")],
-    probe: Annotated[
-        Path, typer.Argument(help="What is asked: the same, a probe's JSON lines, or with --asks its folder.")
-    ],
+    probe: Annotated[Path, typer.Argument(help="What is asked: the same, or with --kind a probe.")],
+    kind: Annotated[str | None, typer.Option(help="The probe as published: bear, lama, lm-kbc or pararel.")] = None,
     by: Annotated[str, typer.Option(help="What is compared: ids, or labels without regard to case.")] = "ids",
     labels: Annotated[str | None, typer.Option(help="Labels of the training graph's entities.")] = None,
     probe_labels: Annotated[str | None, typer.Option("--probe-labels", help="Those of the probe's graph.")] = None,
-    asks: Annotated[str | None, typer.Option("--asks", help="The probe as published: bear, lama, pararel …")] = None,
     json: Json = False,
 ) -> None:
     """Report the pairs and triples that a training set shares with a probe set."""
@@ -35,7 +33,7 @@ def overlap(
 
     if by not in ("ids", "labels"):
         raise ConfigError(f"--by {by}: there is nothing of that name to compare; say ids or labels")
-    asked = read_facts(probe, probe_labels) if asks is None else probe_facts(read_probe(asks, probe).rows)
+    asked = probe_facts(read_probe(kind, probe).rows) if kind is not None else read_facts(probe, probe_labels)
     found = overlap(read_facts(train, labels), asked, by)  # type: ignore[arg-type]
     print_json(found.as_dict()) if json else _print(found, f"{train} and {probe}, by {by}")
 
