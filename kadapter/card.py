@@ -23,7 +23,7 @@ _TRAINING = """
 | | |
 |---|---|
 | data | source `{source}`, {kept:,} training examples, licence: {licence} |
-| content hash | `{content_hash}` |
+| content hash | `{content_hash}` |{origin}
 | task | {task} |
 | trained parameters | {trained:,} (backbone: {frozen:,}, {fate}) |
 | validation | {metrics} |
@@ -57,6 +57,7 @@ def _training(result: Mapping[str, Any], tuned: bool) -> str:
         kept=data["splits"]["train"]["examples"],
         licence=data["licence"],
         content_hash=data["content_hash"],
+        origin=_origin(data.get("origin", {})),
         task=recipe["task"]["name"],
         trained=result["trained_parameters"],
         frozen=result["backbone_parameters"],
@@ -65,3 +66,14 @@ def _training(result: Mapping[str, Any], tuned: bool) -> str:
         seed=recipe["training"]["seed"],
         versions=", ".join(f"{what} {version}" for what, version in result["versions"].items()),
     )
+
+
+def _origin(origin: Mapping[str, Any]) -> str:
+    """Say, for what was made of other data, of which, and what became of it; a line of the table each."""
+    made = ", ".join(
+        f"`{given['file']}` ({role}, `{given['hash']}`)" for role, given in origin.get("inputs", {}).items()
+    )
+    kept = ", ".join(f"{split} {count:,}" for split, count in origin.get("kept", {}).items())
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in origin.get("dropped", {}).items())
+    said = {"made from": made, "rows": kept, "left out": dropped}
+    return "".join(f"\n| {what} | {value} |" for what, value in said.items() if value)

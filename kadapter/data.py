@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets import DatasetDict
+from datasets import DatasetDict, disable_caching, enable_caching, is_caching_enabled
 
 from kadapter.config import make_config
 from kadapter.errors import ConfigError
 from kadapter.registry import Registry, default_registry
 from kadapter.task import Task, build_task
-from knowledge_data import DataError, check_no_pair_shared
+from knowledge_data import DataError, check_no_pair_shared, content_hash
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,7 +34,7 @@ class Examples:
     Attributes:
         task: with everything filled in that the data decides.
         splits: split -> examples with a column `input_ids`.
-        provenance: source, licence, content hash, rows kept and skipped by reason.
+        provenance: source, licence, content hash, rows kept and skipped by reason, and the origin if there is one.
     """
 
     task: Task
@@ -110,12 +110,13 @@ def prepare(
     """
     registry = registry or default_registry()
     knowledge = load_knowledge(source, registry)
-    now = content_hash(knowledge.splits)
+    now = knowledge.content_hash or content_hash(knowledge.splits)
     _check_same_data(now, trained_on)
     plain = build_task(task, registry)
     _check_columns(plain, source, knowledge.splits)
     fitted = type(plain)(plain.fit(plain.config, knowledge.splits))
-    encoded = {name: fitted.encode(rows, tokenizer) for name, rows in knowledge.splits.items()}
+    with _nothing_left_behind():
+        encoded = {name: fitted.encode(rows, tokenizer) for name, rows in knowledge.splits.items()}
     for name, split in encoded.items():
         if not len(split.examples):
             lost = ", ".join(f"{count} rows: {reason}" for reason, count in split.skipped.items())
@@ -130,18 +131,21 @@ def prepare(
             name: {"examples": len(split.examples), "skipped": dict(split.skipped), "lost": dict(split.lost)}
             for name, split in encoded.items()
         },
+        **({"origin": dict(knowledge.origin)} if knowledge.origin else {}),
     }
     return Examples(fitted, {name: split.examples for name, split in encoded.items()}, provenance)
 
 
-def content_hash(splits: DatasetDict) -> str:
-    """Give 16 hexadecimal digits that change when any row of any split does."""
-    digest = hashlib.sha256()
-    for name in sorted(splits):
-        digest.update(name.encode())
-        for row in splits[name]:
-            digest.update(repr(sorted(row.items())).encode())
-    return digest.hexdigest()[:16]
+@contextmanager
+def _nothing_left_behind() -> Iterator[None]:
+    """Keep `datasets` from writing examples beside rows that lie in files: they go where the system clears up."""
+    enabled = is_caching_enabled()
+    disable_caching()
+    try:
+        yield
+    finally:
+        if enabled:
+            enable_caching()
 
 
 def _check_same_data(now: str, trained_on: str | None) -> None:

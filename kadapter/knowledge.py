@@ -22,11 +22,15 @@ class Knowledge:
         splits: at least `train`, `validation` and `test`; no fact is in two of them.
         skipped: how many records were left out, by reason.
         licence: under which licence the data stands.
+        content_hash: of the rows, when the source knows it; else they are all read for it.
+        origin: what else is known of where the rows come from, ready for JSON; adapters trained on them keep it.
     """
 
     splits: DatasetDict
     skipped: Mapping[str, int]
     licence: str
+    content_hash: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 class KnowledgeSource(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,30 @@ def plot_attention(report: Mapping[str, Any], path: Path) -> None:
     figure.colorbar(panels[0].images[0], ax=panels, label="weight", aspect=10 * len(maps))
     _save(figure, path)
 
+
+def plot_graph(report: Mapping[str, Any], path: Path) -> None:
+    """Draw how many entities of a graph have at least which degree, and its most frequent relations."""
+    counts = list(report["relation_counts"].items())[:_MOST_RELATIONS]
+    figure, [degrees, relations] = _panels(2, 1.5 + 0.2 * max(len(counts), 10), 8)
+    histogram = {int(degree): count for degree, count in report["degrees"]["histogram"].items() if degree != "0"}
+    at_least = list(accumulate(reversed(histogram.values())))[::-1]
+    degrees.step(list(histogram), at_least, where="pre", marker=".")
+    degrees.set(xlabel="degree", ylabel="entities with at least this degree", xscale="log", yscale="log")
+    names = [said["label"] or name for name, said in counts]
+    relations.barh(range(len(counts)), [said["triples"] for _, said in counts], color="lightsteelblue")
+    relations.set_yticks(range(len(counts)), [_short(name) for name in names], fontsize=8, parse_math=False)
+    relations.invert_yaxis()
+    relations.set(xlabel="triples", title=f"{len(counts)} of {report['relations']} relations")
+    _save(figure, path)
+
+
+def _short(name: str) -> str:
+    # The end of an IRI or of a path says more than its beginning.
+    return name if len(name) <= 40 else f"…{name[-39:]}"
+
+
+_MOST_RELATIONS = 30
+"""Bars of a graph's plot."""
 
 _MOST_LABELS = 120
 """Of a map's columns; a longer text has more tokens than can be read there."""

@@ -107,6 +107,19 @@ class Recipe:
         return cls(*parts, composition=module.composition, training=training)
 
     @classmethod
+    def of_graph(cls, name: str, backbone: str, graph: Path | str, templates: Path | str | None = None) -> Recipe:
+        """Give the recipe of new knowledge: a k-adapter that learns the relations of a graph of one's own.
+
+        Args:
+            name: what the adapter will be called.
+            backbone: alias, folder or hub id.
+            graph: file or folder of triples.
+            templates: YAML file, relation -> phrasings; what else the source `graph` can be told is an option of it.
+        """
+        task, adapter = {"name": "relation-classification"}, {"type": "k-adapter"}
+        return cls(name, backbone, graph_source(graph, templates), task, adapter)
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any], owner: str = "recipe") -> Recipe:
         """Build a recipe from plain data.
 
@@ -159,6 +172,12 @@ class Recipe:
     def save(self, path: Path) -> None:
         """Write the YAML file, whole."""
         write_text(path, write_yaml(self.as_dict()))
+
+
+def graph_source(graph: Path | str, templates: Path | str | None) -> dict[str, Any]:
+    """Give the options of the source `graph`."""
+    said = {"name": "graph", "path": str(graph)}
+    return said if templates is None else {**said, "templates": str(templates)}
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ def read_text(path: str | Path) -> str:
     Raises:
         DataError: there is no such file, it is empty, not UTF-8, or not gzip although named `.gz`.
     """
-    found = _find(Path(path))
+    found = find(Path(path))
     try:
         content = gzip.decompress(found.read_bytes()) if found.suffix == ".gz" else found.read_bytes()
         text = content.decode("utf-8-sig")
@@ -121,7 +121,12 @@ def _table(path: str | Path, header: Sequence[str], separator: str, **form: Any)
     return _some(records, path)
 
 
-def _find(path: Path) -> Path:
+def find(path: Path) -> Path:
+    """The file at this path, or the one with `.gz` added when there is none.
+
+    Raises:
+        DataError: there is neither, or it is a folder.
+    """
     if path.is_dir():
         raise DataError("is a folder", "give the file inside it", where=str(path))
     zipped = path.with_name(path.name + ".gz")
@@ -137,6 +142,10 @@ def _parse(text: str, path: str | Path, first_line: int = 1) -> Any:
         where = f"{path}:{first_line + error.lineno - 1}"
         problem = f"is not JSON: {error.msg} at column {error.colno}"
         raise DataError(problem, "correct the line, or give one whole JSON value", where=where) from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or brackets thousands deep.
+        fix = "give numbers and values of a sensible size"
+        raise DataError(f"cannot be read as JSON ({error})", fix, where=f"{path}:{first_line}") from error
 
 
 def _table_record(header: Sequence[str], cells: list[str], where: str, separator: str) -> Record:

@@ -7,7 +7,9 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
+import pyarrow as pa
 from datasets import Dataset
+from datasets.table import InMemoryTable
 
 from knowledge_data.row import Row
 
@@ -68,9 +70,15 @@ def gather(kind: type[AnyRow], outcomes: Iterable[AnyRow | Skip], repeats: bool 
 
 def dataset(kind: type[AnyRow], rows: Iterable[AnyRow]) -> Dataset:
     """The data set of these rows; it has its columns even when there is no row."""
+    return Dataset(InMemoryTable(table(kind, rows)))
+
+
+def table(kind: type[AnyRow], rows: Iterable[AnyRow]) -> pa.Table:
+    """The Arrow table of these rows."""
     rows = list(rows)
     values = {column.name: [getattr(row, column.name) for row in rows] for column in fields(kind)}
-    return Dataset.from_dict(values, features=kind.features())
+    # `Dataset.from_dict` looks at every value, and takes eight times as long.
+    return pa.Table.from_pydict(values, schema=kind.features().arrow_schema)
 
 
 def _usable(outcome: AnyRow | Skip, seen: Container[AnyRow]) -> AnyRow | Skip:

@@ -30,7 +30,7 @@ class Row:
         for name, value in vars(self).items():
             for text in value if isinstance(value, tuple) else (value,):
                 if isinstance(text, str):
-                    _check_unicode(name, text)
+                    check_unicode(name, text)
 
     @property
     def flaw(self) -> str:
@@ -79,7 +79,12 @@ def check_all_filled(fix: str, name: str, texts: tuple[str, ...]) -> None:
     check_filled(fix, **{f"{name}[{number}]": text for number, text in enumerate(texts)})
 
 
-def _check_unicode(name: str, value: str) -> None:
+def check_unicode(name: str, value: str) -> None:
+    """Make sure that a text can be written as UTF-8.
+
+    Raises:
+        DataError: it holds half a character; names the field.
+    """
     try:
         value.encode()
     except UnicodeEncodeError as error:

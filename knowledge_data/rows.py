@@ -15,6 +15,8 @@ OVERLAP = "subject and object overlap"
 
 NO_RELATION = "no_relation"
 
+_BATCH = 10_000
+
 
 @dataclass(frozen=True)
 class RelationRow(Row):
@@ -115,5 +117,10 @@ def columns(rows: Dataset, *names: str) -> Iterator[tuple[Any, ...]]:
     if missing:
         fix = f"give rows that have it; these have: {', '.join(rows.column_names)}"
         raise DataError(f"the rows have no column {missing[0]!r}", fix)
-    values = rows.select_columns(list(names))[:]
-    return zip(*(values[name] for name in names), strict=True)
+    return _columns(rows.select_columns(list(names)), names)
+
+
+def _columns(rows: Dataset, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    # Batch by batch, so that rows which lie in a file stay there.
+    for batch in rows.with_format("arrow").iter(_BATCH):
+        yield from zip(*(batch[name].to_pylist() for name in names), strict=True)

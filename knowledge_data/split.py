@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, combinations
 
+import numpy as np
 from datasets import Dataset, DatasetDict
 
-from knowledge_data.draws import rank
+from knowledge_data.draws import key, rank
 from knowledge_data.errors import DataError
 from knowledge_data.rows import columns
 
@@ -80,12 +81,33 @@ def check_no_pair_shared(splits: DatasetDict) -> None:
     Raises:
         DataError: one does; names it and the two splits.
     """
-    pairs = {name: set(by_pair(rows)) for name, rows in splits.items()}
-    for one, other in combinations(pairs, 2):
-        shared = pairs[one] & pairs[other]
-        if shared:
-            problem = f"splits {one!r} and {other!r} share {len(shared)} entity pairs, such as {min(shared)}"
-            raise DataError(problem, "split with split_by_pair")
+    # Eight bytes a row: as texts, the pairs of millions of rows would not fit.
+    keys = {name: np.unique(np.fromiter(_keys(rows), np.uint64)) for name, rows in splits.items()}
+    for one, other in combinations(keys, 2):
+        if len(suspects := np.intersect1d(keys[one], keys[other], assume_unique=True)):
+            shared = _pairs_of(splits[one], suspects) & _pairs_of(splits[other], suspects)
+            if shared:
+                problem = f"splits {one!r} and {other!r} share {len(shared)} entity pairs, such as {min(shared)}"
+                raise DataError(problem, "split with split_by_pair")
+
+
+def _keys(rows: Dataset) -> Iterator[int]:
+    return (key(0, *pair) for pair in iterate_pairs(rows))
+
+
+def _pairs_of(rows: Dataset, keys: np.ndarray) -> set[Pair]:
+    """The pairs that have one of these keys: two pairs may have the same."""
+    wanted = set(keys.tolist())
+    return {pair for pair in iterate_pairs(rows) if key(0, *pair) in wanted}
+
+
+def iterate_pairs(rows: Dataset) -> Iterator[Pair]:
+    """Give the unordered pair of each row, without holding all of them.
+
+    Raises:
+        DataError: the rows have no `subject_id` and `object_id`.
+    """
+    return (unordered(*ids) for ids in columns(rows, "subject_id", "object_id"))
 
 
 def unordered(one: str, other: str) -> Pair:
@@ -95,7 +117,7 @@ def unordered(one: str, other: str) -> Pair:
 
 def by_pair(rows: Dataset) -> list[Pair]:
     """Rows about the same two entities, whichever is the subject."""
-    return [unordered(*ids) for ids in columns(rows, "subject_id", "object_id")]
+    return list(iterate_pairs(rows))
 
 
 def _places(groups: Sequence[Group]) -> dict[Group, list[int]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from string import Formatter
 
 from knowledge_data.errors import DataError
@@ -46,7 +46,18 @@ def say(template: str, subject: Entity, object_: Entity, relation: str) -> Relat
     return RelationRow.of_spans(text, spans["subject"], spans["object"], relation, ids, template)
 
 
-def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
+def check_template(template: str) -> None:
+    """Make sure that a sentence can be made of a template.
+
+    Raises:
+        DataError: a placeholder is missing, given twice or unknown.
+    """
+    _pieces(template)
+
+
+# A file has a few hundred templates, each of which says millions of facts.
+@lru_cache(maxsize=10_000)
+def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
     """The template's literal texts, each with the placeholder that follows it; none follows the last."""
     try:
         pieces = [(literal, role) for literal, role, *_ in Formatter().parse(template)]
@@ -55,7 +66,7 @@ def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
     if sorted(role for _, role in pieces if role is not None) != ["object", "subject"]:
         fix = "write {subject} once and {object} once"
         raise DataError(f"template {template!r} does not name both entities", fix)
-    return iter(pieces)
+    return tuple(pieces)
 
 
 def _article(entity: Entity, opens: bool) -> str:

@@ -11,6 +11,7 @@ from knowledge_data.readers.knowledgenet import read_knowledgenet
 from knowledge_data.readers.parsed_text import read_parsed_text
 from knowledge_data.readers.piqa import read_piqa
 from knowledge_data.readers.redocred import read_redocred
+from knowledge_data.readers.relation_rows import read_relation_rows
 from knowledge_data.readers.semeval import read_semeval
 from knowledge_data.readers.sick import read_sick
 from knowledge_data.readers.squad import read_squad
@@ -23,6 +24,7 @@ READERS: dict[str, Callable[..., Reading]] = {
     "fewrel": read_fewrel,
     "knowledgenet": read_knowledgenet,
     "redocred": read_redocred,
+    "relation-rows": read_relation_rows,
     "semeval": read_semeval,
     "tacred": read_tacred,
     "trex": read_trex,
@@ -51,6 +53,7 @@ __all__ = [
     "read_parsed_text",
     "read_piqa",
     "read_redocred",
+    "read_relation_rows",
     "read_semeval",
     "read_sick",
     "read_squad",

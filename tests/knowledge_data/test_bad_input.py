@@ -435,5 +435,5 @@ def test_nothing_but_a_frame(reader, content, source):
 
 
 def test_unknown_sample():
-    with pytest.raises(DataError, match=r"there is no sample for 'docred'; choose one of: codah, conllu, cosmosqa,"):
+    with pytest.raises(DataError, match=r"there is no sample for 'docred'; choose one of: bear, blimp, codah, conllu,"):
         sample_path("docred")

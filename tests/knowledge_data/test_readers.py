@@ -24,6 +24,7 @@ SAMPLES = {
         {"passage of the fact is missing": 1, "passage without a fact: nothing is marked": 2},
     ),
     "redocred": (12, {"no sentence holds both entities": 3}),
+    "relation-rows": (12, {}),
     "semeval": (12, {}),
     "tacred": (12, {}),
     "trex": (12, {}),

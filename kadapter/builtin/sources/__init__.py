@@ -2,8 +2,9 @@
 
 from kadapter import KnowledgeSource
 from kadapter.builtin.sources.downstream import DOWNSTREAM_SOURCES
+from kadapter.builtin.sources.graphs import GRAPH_SOURCES
 from kadapter.builtin.sources.parses import PARSE_SOURCES
 from kadapter.builtin.sources.relations import RELATION_SOURCES
 
-SOURCES: list[type[KnowledgeSource]] = [*RELATION_SOURCES, *PARSE_SOURCES, *DOWNSTREAM_SOURCES]
+SOURCES: list[type[KnowledgeSource]] = [*RELATION_SOURCES, *GRAPH_SOURCES, *PARSE_SOURCES, *DOWNSTREAM_SOURCES]
 """All of them, for the hook."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from kadapter import Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
 from knowledge_data import READERS, by_pair, country_graph, draw, geonames_splits, split_by_pair
+from knowledge_data.provenance import read_provenance
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,19 @@ class KnowledgeNet(RelationFile):
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
+class RelationRows(RelationFile):
+    """What `kadapter data align` made of a corpus and a graph."""
+
+    name: ClassVar[str] = "relation-rows"
+    description: ClassVar[str] = "folder that `kadapter data align` made, or its rows.jsonl"
+
+    def load(self, path: Path | None, seed: int) -> Knowledge:
+        """Read and split as other files; the licence and the origin are those of the folder's provenance."""
+        known = super().load(path, seed)
+        told = read_provenance(place_of(self, path))
+        return replace(known, licence=told.get("licence", self.licence), origin=told) if told else known
+
+
 @dataclass(frozen=True)
 class ReDocREDConfig(RelationFileConfig):
     """Options of Re-DocRED, beside `limit`.
@@ -126,4 +140,6 @@ class GeoNames(KnowledgeSource):
         return Knowledge(geonames_splits(seed, **asdict(self.config)), skipped, "CC BY 4.0 (GeoNames)")
 
 
-RELATION_SOURCES: list[type[KnowledgeSource]] = [Trex, FewRel, Tacred, SemEval, KnowledgeNet, ReDocRED, GeoNames]
+RELATION_SOURCES: list[type[KnowledgeSource]] = [
+    Trex, FewRel, Tacred, SemEval, KnowledgeNet, ReDocRED, RelationRows, GeoNames,
+]  # fmt: skip
