@@ -12,7 +12,7 @@ import pytest
 from knowledge_data import sample_path
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "data.md", *sorted(ROOT.glob("plugins/*/README.md"))]
 # The continuous integration runs these two, in a fresh environment each time.
 INSTALLING = {"pip install -r requirements/demo.txt && kadapter demo", "pip install -r requirements/dev.txt && pytest"}
 
@@ -42,9 +42,22 @@ DATA = {
 """What the pages call a published file -> our sample in its format."""
 
 
+OF_A_GRAPH = {
+    "triples.tsv": "umls/train.txt",
+    "labels.tsv": "umls/entity2text.txt",
+    "templates.yaml": "umls-templates.yaml",
+}
+"""File of our small graph -> what the pages call a published one in its place."""
+
+
 @pytest.fixture
 def folder(tmp_path, minilm):
     """Where the commands run: samples under the names of the published files, and the recipes that pages show."""
+    for place in (sample_path("harbour"), sample_path("trex-dump"), sample_path("bear").parent):
+        shutil.copytree(place, tmp_path / place.name)
+    (tmp_path / "umls").mkdir()
+    for ours, theirs in OF_A_GRAPH.items():
+        shutil.copy(tmp_path / "harbour" / ours, tmp_path / theirs)
     for name, reader in DATA.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(sample_path(reader), tmp_path / name)
