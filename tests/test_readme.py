@@ -12,7 +12,7 @@ import pytest
 from knowledge_data import sample_path
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "data.md", *sorted(ROOT.glob("plugins/*/README.md"))]
 # The continuous integration runs these two, in a fresh environment each time.
 INSTALLING = {"pip install -r requirements/demo.txt && kadapter demo", "pip install -r requirements/dev.txt && pytest"}
 
@@ -48,6 +48,7 @@ def folder(tmp_path, minilm):
     for name, reader in DATA.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(sample_path(reader), tmp_path / name)
+    shutil.copytree(sample_path("harbour"), tmp_path, dirs_exist_ok=True)
     subprocess.run(["gzip", tmp_path / "val_wiki.json"], check=True)
     for recipe in (recipe for page in PAGES for recipe in blocks(page, "yaml")):
         (tmp_path / re.match(r"# (\S+)\n", recipe)[1]).write_text(recipe)
