@@ -80,7 +80,7 @@ def test_select_writes_triples_and_where_they_come_from(run, triples, tmp_path):
     assert code == 0
     assert set(read_graph(part).triples()) == {("ann", "knows", "bob"), ("bob", "knows", "ann")}
     note = json.loads(part.with_name("part.provenance.json").read_text())
-    assert note["kept"] == 2
+    assert note["kept"] == {"triples": 2}
     assert note["dropped"] == {"triple of another relation": 3, "triple out of reach": 2}
     assert note["options"] == {"relations": ["knows"], "ends": "both", "around": ["ann"], "hops": 1}
     assert note["inputs"]["graph"]["file"] == str(triples)
@@ -113,7 +113,7 @@ def test_partition_writes_parts_that_make_up_the_graph(run, triples, tmp_path):
     assert code == 0
     report = json.loads(out)
     assert report["crossing"] == 0
-    assert sum(part["kept"] for part in report["parts"]) == 7
+    assert sum(part["kept"]["triples"] for part in report["parts"]) == 7
     read = [read_graph(folder / f"part-{number}.tsv") for number in (1, 2)]
     assert sorted(triple for graph in read for triple in graph.triples()) == sorted(read_graph(triples).triples())
     homes = dict(line.split("\t") for line in (folder / "homes.tsv").read_text().splitlines())

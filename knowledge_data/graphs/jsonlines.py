@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from knowledge_data.errors import DataError
@@ -11,6 +12,9 @@ from knowledge_data.graphs.columns import NAMES, ROLES, WRONG_COLUMNS, names_in
 from knowledge_data.graphs.scan import Found, Scan, bad_text
 from knowledge_data.records import Record
 from knowledge_data.streams import NO_JSON, NO_RECORD, NO_TEXT, no_json
+
+_names_in = lru_cache(maxsize=128)(names_in)
+"""Most records of a file have the same fields."""
 
 BAD_FIELDS = "a field is missing or no text"
 
@@ -58,7 +62,7 @@ def fields_of(record: Record, columns: Sequence[str] | None) -> tuple[str, str, 
     if columns is not None:
         subject, relation, object_ = columns
         return subject, relation, object_
-    named = names_in(record.values)
+    named = _names_in(tuple(record.values))
     if named is None:
         there = ", ".join(map(str, record.values)) or "none"
         known = "; ".join(f"{role}: {', '.join(sorted(NAMES[role]))}" for role in ROLES)
@@ -69,6 +73,8 @@ def fields_of(record: Record, columns: Sequence[str] | None) -> tuple[str, str, 
 
 def _text(record: Record, field: str) -> str:
     value = record.values.get(field)
+    if type(value) is str:
+        return value
     # Ids are numbers in some sets.
     return str(value) if type(value) is int else record.get(field, str)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from knowledge_data.files import find
 from knowledge_data.graphs.graph import KnowledgeGraph
 from knowledge_data.graphs.partitioning import Partition
 from knowledge_data.graphs.writing import cell, writer_for
 from knowledge_data.hashing import file_hash
+from knowledge_data.provenance import provenance, write_json
 from knowledge_data.whole import written_whole
 
 HOMES = "homes.tsv"
@@ -50,7 +48,7 @@ def write_noted(
         # A process that was killed between the two may have left a note about nothing.
         beside.unlink(missing_ok=True)
         with written_whole(beside) as unfinished:
-            unfinished.write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(unfinished, note)
     return note
 
 
@@ -86,22 +84,16 @@ def _note(
     seed: int | None,
     content_hash: str,
 ) -> dict[str, Any]:
-    report = graph.report.as_dict()
     isolated = sum(degree == 0 for _, degree in graph.network.degree())
-    return {
-        "source": graph.source,
-        "licence": graph.licence or "not said",
-        "kept": report["kept"],
-        "dropped": report["skipped"],
-        "entities": graph.network.number_of_nodes(),
-        "entities_without_triples": isolated,
-        "seed": seed,
-        "content_hash": content_hash,
-        "options": dict(options),
-        "inputs": {role: {"file": str(file), "hash": file_hash(_there(Path(file)))} for role, file in inputs.items()},
-        "made_with": f"kadapter {metadata.version('kadapter')}",
-    }
-
-
-def _there(path: Path) -> Path:
-    return path if path.is_dir() else find(path)
+    return provenance(
+        graph.source,
+        graph.licence,
+        {"triples": graph.report.kept},
+        graph.report.skipped,
+        content_hash,
+        options,
+        inputs,
+        seed=seed,
+        entities=graph.network.number_of_nodes(),
+        entities_without_triples=isolated,
+    )

@@ -37,7 +37,10 @@ def partition(
     if json:
         print_json({"crossing": found.crossing, "parts": notes})
         return
-    rows = [(f"part-{n}.tsv", f"{note['kept']:,}", f"{note['entities']:,}") for n, note in enumerate(notes, start=1)]
-    share = found.crossing / sum(note["kept"] for note in notes)
+    rows = [
+        (f"part-{n}.tsv", f"{note['kept']['triples']:,}", f"{note['entities']:,}")
+        for n, note in enumerate(notes, start=1)
+    ]
+    share = found.crossing / sum(note["kept"]["triples"] for note in notes)
     title = f"{output}: {found.crossing:,} triples ({100 * share:.1f} %) lead to an entity at home in another part"
     print_table(title, ("part", "triples", "entities"), rows)

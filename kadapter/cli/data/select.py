@@ -54,5 +54,9 @@ def select(
     dropped = "; ".join(f"{count:,} {reason}" for reason, count in note["dropped"].items())
     print_facts(
         f"Selected: {output}",
-        {"triples": f"{note['kept']:,}", "entities": f"{note['entities']:,}", "left out": dropped or "nothing"},
+        {
+            "triples": f"{note['kept']['triples']:,}",
+            "entities": f"{note['entities']:,}",
+            "left out": dropped or "nothing",
+        },
     )
