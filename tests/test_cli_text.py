@@ -54,6 +54,13 @@ def test_trex(kadapter, tmp_path):
     assert read_trex(tmp_path / "out" / "trex.jsonl").report.kept == told["kept"]["rows"] == 7
 
 
+@pytest.mark.parametrize(("probe", "by", "pairs"), [("bear", "ids", 5), ("pararel", "labels", 3), ("lama", "ids", 2)])
+def test_what_a_published_probe_shares_with_a_graph(kadapter, probe, by, pairs):
+    labels = HARBOUR / "labels.tsv"
+    command = ("data", "overlap", HARBOUR / "triples.tsv", sample_path(probe), "--labels", labels, "--by", by)
+    assert len(kadapter(*command, "--kind", probe)["pairs"]) == pairs
+
+
 def test_tables_say_what_was_kept_and_dropped(tmp_path):
     words = ["data", "trex", str(sample_path("trex-dump")), "--output", str(tmp_path / "out"), "--threshold", "2"]
     shown = CliRunner().invoke(app, words, env={"COLUMNS": "120"}).stdout

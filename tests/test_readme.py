@@ -48,7 +48,8 @@ def folder(tmp_path, minilm):
     for name, reader in DATA.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(sample_path(reader), tmp_path / name)
-    shutil.copytree(sample_path("harbour"), tmp_path / "harbour")
+    for name in ("harbour", "trex_dump", "probes"):
+        shutil.copytree(sample_path("harbour").parent / name, tmp_path / name)
     subprocess.run(["gzip", tmp_path / "val_wiki.json"], check=True)
     for recipe in (recipe for page in PAGES for recipe in blocks(page, "yaml")):
         (tmp_path / re.match(r"# (\S+)\n", recipe)[1]).write_text(recipe)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from knowledge_data.alignment.names import Meanings, Names
-from knowledge_data.alignment.words import Word, words
+from knowledge_data.alignment.words import words
 from knowledge_data.row import Span
 
 
@@ -30,43 +30,41 @@ class Matcher:
     """
 
     def __init__(self, names: Names) -> None:
-        self._cased, self._folded = names.cased, names.folded
-        self._lengths_cased, self._lengths_folded = _lengths(names.cased), _lengths(names.folded)
+        self._cased, self._folded = _Table(names.cased), _Table(names.folded)
 
     def find(self, text: str) -> list[Mention]:
         """The mentions in a text, in their order; no two overlap."""
-        found, at, there = [], 0, words(text)
+        there = words(text)
+        spelled = [word for word, _ in there]
+        folded = [word.casefold() for word in spelled]
+        found, at = list[Mention](), 0
         while at < len(there):
-            length, entities = self._longest(there, at)
+            cased, other = self._cased.longest(spelled, at), self._folded.longest(folded, at)
+            length, entities = cased if cased[0] >= other[0] else other
             if length:
                 found.append(Mention(there[at][1][0], there[at + length - 1][1][1], entities))
             at += length or 1
         return found
 
-    def _longest(self, there: list[Word], at: int) -> tuple[int, tuple[str, ...]]:
+
+class _Table:
+    """Names, and how many words those have that begin with the same two: a trie, but for its first step only."""
+
+    def __init__(self, names: Meanings) -> None:
+        lengths: defaultdict[str, set[int]] = defaultdict(set)
+        for key in names:
+            first, *others = key.split(" ")
+            if others:
+                lengths[f"{first} {others[0]}"].add(1 + len(others))
+        self._names = names
+        self._lengths = {start: tuple(sorted(counts, reverse=True)) for start, counts in lengths.items()}
+
+    def longest(self, spelled: list[str], at: int) -> tuple[int, tuple[str, ...]]:
         """How many words the longest name has that begins at word `at`, and what it means; 0 for none."""
-        word = there[at][0]
-        cased = _match(self._cased, self._lengths_cased.get(word, ()), there, at, folds=False)
-        folded = _match(self._folded, self._lengths_folded.get(word.casefold(), ()), there, at, folds=True)
-        return cased if cased[0] >= folded[0] else folded
-
-
-def _match(
-    names: Meanings, lengths: tuple[int, ...], there: list[Word], at: int, folds: bool
-) -> tuple[int, tuple[str, ...]]:
-    for length in lengths:
-        if at + length <= len(there):
-            key = " ".join([word for word, _ in there[at : at + length]])
-            entities = names.get(key.casefold() if folds else key)
-            if entities is not None:
+        for length in self._lengths.get(" ".join(spelled[at : at + 2]), ()):
+            entities = self._names.get(" ".join(spelled[at : at + length]))
+            # The last words of a text are fewer than asked for.
+            if entities is not None and at + length <= len(spelled):
                 return length, entities
-    return 0, ()
-
-
-def _lengths(names: Meanings) -> dict[str, tuple[int, ...]]:
-    """The first word of names -> how many words these have, the longest first: what a trie would say at its root."""
-    lengths: defaultdict[str, set[int]] = defaultdict(set)
-    for key in names:
-        first, *others = key.split(" ")
-        lengths[first].add(1 + len(others))
-    return {first: tuple(sorted(counts, reverse=True)) for first, counts in lengths.items()}
+        entities = self._names.get(spelled[at])
+        return (1, entities) if entities is not None else (0, ())

@@ -26,7 +26,8 @@ def words(text: str) -> list[Word]:
 @cache
 def _pattern() -> re.Pattern[str]:
     marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in _mark_ranges())
-    return re.compile(rf"(?:[^\W{_SCRIPTS_WITHOUT_SPACES}][{marks}]*)+|\S[{marks}]*")
+    letters = rf"[^\W{_SCRIPTS_WITHOUT_SPACES}]"
+    return re.compile(rf"{letters}+(?:[{marks}]+{letters}*)*|\S[{marks}]*")
 
 
 def _mark_ranges() -> list[list[int]]:

@@ -43,7 +43,7 @@ def matches(name, piece, case):
 
 @given(names=NAMES, text=TEXTS, case=CASES)
 def test_what_is_found_is_a_name_and_the_longest_that_begins_there(names, text, case):
-    known = Names.of(((entity, facts(*given)) for entity, given in names.items()), case, "all", shortest=1)
+    known = Names.of(((entity, facts(*given)) for entity, given in names.items()), case, "all", 1, ())
     there = words(text)
     spelled = [word for word, _ in there]
     wanted = {(entity, tuple(w for w, _ in words(name))) for entity, of_entity in names.items() for name in of_entity}
