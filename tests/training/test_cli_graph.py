@@ -72,6 +72,14 @@ def test_an_overlap_is_printed(kadapter, tmp_path):
     assert (outcome.code, "say ids or labels" in outcome.err) == (2, True)
 
 
+def test_an_overlap_with_a_published_probe(kadapter):
+    said = ("data", "overlap", TRIPLES, sample_path("bear"), "--kind", "bear", "--by", "labels", "--labels", LABELS)
+    found = json.loads(kadapter(*said, "--json").out)
+    assert (found["training"], found["probe"]) == (45, 5)
+    outcome = kadapter(*said[:4], "--kind", "beer")
+    assert (outcome.code, "there is no probe 'beer'; choose one of: bear" in outcome.err) == (2, True)
+
+
 def test_an_error_in_a_template_is_one_line(kadapter, tmp_path):
     (tmp_path / "t.yaml").write_text("near: '{subject} alone'")
     outcome = kadapter("data", "build", TRIPLES, "--templates", tmp_path / "t.yaml", "--output", tmp_path / "built")
