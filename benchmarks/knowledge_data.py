@@ -9,6 +9,7 @@ facts only, in constant memory; `denied` adds a false fact for each true one, wh
 from __future__ import annotations
 
 import json
+import os
 import platform
 import random
 import resource
@@ -89,13 +90,15 @@ def measured(folder: str, size: int, negatives: float, num_proc: int) -> dict[st
 
     output = Path(folder, f"built-{size}-{negatives}-{num_proc}")
     options = GraphOptions(templates=f"{folder}/templates.yaml", negatives=negatives)
-    started = time.perf_counter()
+    load, started = os.getloadavg()[0], time.perf_counter()
     kept = sum(build(f"{folder}/{size}.tsv", output, options, num_proc=num_proc)["kept"].values())
     seconds = time.perf_counter() - started
     own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     started = time.perf_counter()
     read_built(output)
     return {
+        # Of a machine that does other things too, only the processor's seconds say much.
+        "load_before": round(load, 1),
         "rows": kept,
         "seconds": round(seconds, 2),
         "processor_seconds": round(sum(use.ru_utime + use.ru_stime for use in (own, others)), 2),
