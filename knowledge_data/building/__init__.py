@@ -1,6 +1,6 @@
 """Data sets larger than memory: built in pieces, resumed when interrupted, with their provenance."""
 
-from knowledge_data.building.build import build, memory_needed
+from knowledge_data.building.build import build
 from knowledge_data.building.built import Built, check_built, read_built
 from knowledge_data.building.overlap import Fact, Overlap, overlap, read_facts, row_facts
 from knowledge_data.building.provenance import hash_inputs
@@ -12,7 +12,6 @@ __all__ = [
     "build",
     "check_built",
     "hash_inputs",
-    "memory_needed",
     "overlap",
     "read_built",
     "read_facts",

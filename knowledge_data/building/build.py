@@ -16,6 +16,7 @@ from datasets import DatasetInfo
 from knowledge_data.building.pieces import Piece, piece_name, whole_piece, write_piece
 from knowledge_data.building.provenance import build_key, hash_inputs, provenance_of, read_build
 from knowledge_data.errors import DataError
+from knowledge_data.graphs.room import memory_needed
 from knowledge_data.provenance import PROVENANCE, write_json
 from knowledge_data.triples.objectives import Sayer, Statement
 from knowledge_data.triples.options import GraphOptions
@@ -86,14 +87,9 @@ def _finished(output: Path, key: str) -> dict[str, Any]:
 
 def _warn_of_memory(path: Path, options: GraphOptions, told: Callable[[str], None]) -> None:
     if options.in_memory:
-        need = memory_needed(path)
+        files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+        need = memory_needed(file for file in files if file.exists())
         told(f"{', '.join(options.in_memory)}: needs the whole graph in memory, about {need / 1e6:,.0f} MB")
-
-
-def memory_needed(path: Path) -> int:
-    """Guess how many bytes a graph takes in memory: of plain text about 12 for each byte, of gzip about 50."""
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    return sum(file.stat().st_size * (50 if file.suffix == ".gz" else 12) for file in files if file.exists())
 
 
 def _make(aside: Path) -> None:
