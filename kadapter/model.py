@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
@@ -286,6 +287,9 @@ class KnowledgeModel(nn.Module):
         if loss is not None and self.training:
             penalties = (adapter.penalty() for adapter in self.by_name().values() if adapter.training)
             loss = sum((penalty for penalty in penalties if penalty is not None), start=loss)
+            if torch.is_grad_enabled() and not loss.requires_grad:
+                # All that is trained was dropped of this batch, which teaches nothing.
+                loss = loss.detach().requires_grad_()
         return KnowledgeOutput(loss, logits, composed, hidden, features)
 
     def attention(self, batches: Iterable[Mapping[str, Tensor]]) -> dict[str, dict[str, dict[str, float]]]:

@@ -24,6 +24,7 @@ from kadapter.model import KnowledgeModel
 from kadapter.plots import plot_sweep
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
+from kadapter.storage import load_adapter
 from kadapter.task import build_task
 from kadapter.timing import interleaved
 from kadapter.training import assemble, finetune, versions
@@ -62,6 +63,8 @@ def sweep(
     registry, folder = registry or default_registry(), Path(folder)
     _check(recipe, seeds, kinds, split, registry)
     timed, examples = _timed(recipe, registry)
+    if "robust" in kinds:
+        load_adapter(_robust(recipe).plugs[recipe.name], timed.backbone.info, registry)
     counts = range(timed.backbone.info.layers)
     curves: dict[str, Curve] = {kind: _trained(kind, recipe, seeds, counts, folder, registry) for kind in kinds}
     return _measured(curves, recipe, split, folder, (timed, examples), registry)
@@ -119,7 +122,10 @@ def _check(recipe: Recipe, seeds: Sequence[int], kinds: Sequence[str], split: st
 
 def _timed(recipe: Recipe, registry: Registry) -> tuple[KnowledgeModel, Examples]:
     """Give a model as it starts, for the clock, and the examples; what is wrong with the adapter is found here."""
-    return assemble(_fixed(recipe, 0), registry)
+    model, examples = assemble(_fixed(recipe, 0), registry)
+    for layers in (model.backbone.info.layers - 1, 0):
+        model.set(recipe.name, layers=layers)
+    return model, examples
 
 
 def _fixed(recipe: Recipe, layers: int) -> Recipe:
@@ -129,14 +135,17 @@ def _fixed(recipe: Recipe, layers: int) -> Recipe:
     return recipe.with_options({"adapter": {**said, "layers": layers}})
 
 
+def _robust(recipe: Recipe) -> Recipe:
+    return recipe.with_options({"adapter": {**(recipe.adapter or {}), "robust": True}})
+
+
 def _trained(
     kind: Kind, recipe: Recipe, seeds: Sequence[int], counts: Sequence[int], folder: Path, registry: Registry
 ) -> Curve:
     """Train what a curve is drawn of."""
     if kind == "specialised":
         return {n: _runs(f"{kind}-{n}", _fixed(recipe, n), seeds, folder, registry) for n in counts}
-    robust = recipe.with_options({"adapter": {**(recipe.adapter or {}), "robust": True}})
-    variant = robust if kind == "robust" else _fixed(recipe, 0)
+    variant = _robust(recipe) if kind == "robust" else _fixed(recipe, 0)
     runs = _runs(kind, variant, seeds, folder, registry)
     return dict.fromkeys(counts, runs)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kadapter.backbone import Backbone
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
 from kadapter.model import KnowledgeModel, KnowledgeOutput
+from kadapter.naming import check_name
 from kadapter.passes import run
 from kadapter.registry import Registry
 from kadapter.storage import read_description
@@ -30,10 +31,12 @@ class Together(nn.Module):
             models: name -> model, all of them over the same backbone object.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is none, or a name cannot be one.
             BackboneError: they have several backbones, or one that was tuned for one of them.
         """
         super().__init__()
+        for name in models:
+            check_name(name)
         _check_shared([model.backbone for model in models.values()])
         self.models = nn.ModuleDict(models)
 
@@ -57,6 +60,7 @@ class Together(nn.Module):
         """
         models: dict[str, KnowledgeModel] = {}
         for name, folder in folders.items():
+            check_name(name)
             _check_frozen(name, Path(folder))
             shared = next(iter(models.values())).backbone if models else None
             models[name] = KnowledgeModel.from_pretrained(folder, registry=registry, backbone=shared)
@@ -99,7 +103,7 @@ class Together(nn.Module):
             own = {adapter: features[f"{name}/{adapter}"] for adapter in model.plugged}
             given = {"hidden": last, **batch} if model.reads and last is not None else dict(batch)
             if rows is not None:
-                given = {key: _pick(key, value, rows[name], batch_size) for key, value in given.items()}
+                given = {key: _pick(key, it, rows[name], batch_size) for key, it in given.items() if it is not None}
             answers[name] = model.finish(given.pop("hidden", None), own, given)
         return answers
 

@@ -91,6 +91,20 @@ def test_without_a_model_there_is_nothing_to_put_together():
         Together({})
 
 
+@pytest.mark.parametrize("name", ["a/b", "a.b", "", "train", "A"])
+def test_a_name_that_cannot_be_one_is_refused(tiny, name, tmp_path):
+    with pytest.raises(ConfigError, match="cannot name"):
+        Together({name: KnowledgeModel(tiny("bert"))})
+    with pytest.raises(ConfigError, match="cannot name"):
+        Together.from_pretrained({name: tmp_path})
+
+
+@torch.no_grad()
+def test_what_is_not_given_is_no_row(together):
+    batch = tiny_batch(together.backbone)
+    assert list(together(asks=["mix"] * 4, labels=None, **batch)) == ["mix"]
+
+
 def test_a_row_of_nobody_is_refused(together):
     batch = tiny_batch(together.backbone)
     with pytest.raises(UnknownNameError, match="there is no model 'none'; there are both, mix, bare"):

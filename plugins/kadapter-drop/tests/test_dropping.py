@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kadapter import ConfigError, KnowledgeModel, build_adapter, load_adapter, save_adapter
+from kadapter import ConfigError, KnowledgeModel, build_adapter, load_adapter, random_options, save_adapter
 from kadapter.testing import FAMILIES, fill_randomly, tiny_batch
 from kadapter.testing.comparing import assert_same, features_of
 
@@ -159,6 +159,10 @@ BAD = {
     "a range too far": ({"robust": True, "between": [0, 5]}, "of 0 to the 4 layers"),
     "no layers at all": ({"inner": {"type": "scalar-mix"}, "layers": 1}, "'scalar-mix' works beside no layer"),
     "unknown": ({"depth": 1}, "depth"),
+    "half a range": ({"robust": True, "between": [1]}, r"between is \[1\]; give the least and the most"),
+    "no range": ({"robust": True, "between": []}, r"between is \[\]; give the least and the most"),
+    "nothing that is an adapter": ({"inner": 3}, "inner is 3; it must be options, a folder, or a name"),
+    "what cannot be drawn": ({"inner": {"type": "scalar-mix"}, "layers": 0, "robust": True}, "works beside no layer"),
 }
 
 
@@ -175,7 +179,12 @@ def test_bad_options_are_refused_in_words(tiny, dropped, options, message):
         ({"layers": True}, "layers is True"),
         ({"layers": "all"}, "layers is"),
         ({"robust": True}, "robust cannot be set once it is built; `layers` can"),
-        ({}, "cannot be set"),
+        ({}, "nothing cannot be set once it is built"),
+        ({"layers": [[1]]}, "layers is"),
+        ({"layers": [1.0]}, "layers is"),
+        ({"layers": [True]}, "layers is"),
+        ({"layers": {1: 2}}, "layers is"),
+        ({"layers": torch.tensor(2)}, "layers is"),
     ],
     ids=str,
 )
@@ -187,6 +196,30 @@ def test_what_cannot_be_set_is_refused_and_changes_nothing(tiny, dropped, model_
         model.set("it", **options)
     assert_same(give(model, batch), before, "after an error")
     assert model.adapters["it"].config.layers == 2
+
+
+def test_what_cannot_drop_is_as_before_when_it_is_refused(tiny, dropped, model_of):
+    backbone = tiny("bert")
+    model, batch = model_of(backbone, dropped(backbone, inner={"type": "scalar-mix"}, layers=0)), tiny_batch(backbone)
+    before = give(model, batch)
+    with pytest.raises(ConfigError, match="works beside no layer"):
+        model.set("it", layers=1)
+    assert_same(give(model, batch), before, "after an error")
+
+
+def test_what_is_set_to_work_is_trained_again(tiny, dropped, model_of):
+    adapter = dropped(tiny("bert"), layers=3)
+    model_of(tiny("bert"), adapter).set("it", layers=1)
+    trained = {name.split(".")[2][0] for name, parameter in adapter.named_parameters() if parameter.requires_grad}
+    assert trained == {"2", "3", "4"}
+    adapter.requires_grad_(False)
+    adapter.set(layers=0)
+    assert not any(parameter.requires_grad for parameter in adapter.parameters())
+
+
+def test_without_an_inner_one_there_is_no_random_control():
+    with pytest.raises(ConfigError, match="inner is empty"):
+        random_options({"type": "drop"})
 
 
 def test_another_type_has_nothing_to_set(tiny, model_of):

@@ -101,6 +101,14 @@ def test_gradients_are_the_same_when_layers_are_computed_again_after_the_next_dr
         assert_same(found[1][name], gradient, name)
 
 
+def test_members_of_a_new_fusion_draw_nothing(tiny):
+    member = {"type": "drop", "inner": INNER, "layers": 3, "robust": True}
+    fusion = build_adapter({"type": "fusion", "members": {"a": member}}, tiny("bert").info)
+    for _ in range(10):
+        fusion.begin()
+        assert {site.layer for site in fusion.members["a"].edits} == {4}
+
+
 def test_a_range_is_for_robust_training_alone(tiny):
     with pytest.raises(ConfigError, match="between is for robust training alone"):
         build_adapter({"type": "drop", "inner": INNER, "between": [0, 2]}, tiny("bert").info)

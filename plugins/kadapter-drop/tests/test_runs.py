@@ -104,6 +104,12 @@ def test_one_robust_run_serves_every_number(run):
     assert all(not torch.equal(one, next_) for one, next_ in pairwise(seen))
 
 
+def test_a_batch_of_which_all_is_dropped_teaches_nothing_and_stops_nothing(recipe, tmp_path):
+    options = {"adapter.between": [LAYERS, LAYERS], "training.trains": ["adapters"], "training.epochs": 1}
+    trained = pretrain(recipe.with_options(options), tmp_path / "run")
+    assert load_file(trained.folder / "adapter.safetensors")["batches"] == trained.result["steps"]
+
+
 @pytest.fixture(scope="module")
 def report(recipe, folder):
     """What a sweep says; its runs lie in `folder / "sweep"`."""
@@ -159,20 +165,26 @@ def test_a_run_that_drops_nothing_is_wrapped(other, tmp_path):
 def test_the_command_refuses_in_one_line(run, tmp_path):
     done = kadapter("sweep", run, "--output", tmp_path / "out", "--training", "robust")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip() == "error: --training and --set go with a recipe (.yaml); a run is trained already"
+    assert (
+        done.stderr.strip() == "error: --seeds, --training and --set go with a recipe (.yaml); a run is trained already"
+    )
 
 
 WRONG = {
     "a way that there is not": ({"kinds": ["half"]}, "there are ordinary, robust, specialised"),
     "no seeds": ({"seeds": []}, "a sweep needs a seed or more"),
     "a split that there is not": ({"split": "dev"}, "there is no split 'dev'"),
+    "a range too far": ({"between": [0, 99]}, "of 0 to the 4 layers"),
+    "what drops nothing": ({"inner": {"type": "scalar-mix"}}, "works beside no layer in particular"),
 }
 
 
 @pytest.mark.parametrize(("options", "hint"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_swept_is_refused_before_anything_is_trained(recipe, tmp_path, options, hint):
+    options = dict(options)
+    of_adapter = {f"adapter.{name}": options.pop(name) for name in ("between", "inner") if name in options}
     with pytest.raises(ConfigError, match=hint):
-        sweep(recipe, tmp_path / "out", **options)
+        sweep(recipe.with_options(of_adapter), tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 

@@ -32,13 +32,17 @@ class DropAdapter(Adapter):
         # Drawn as fresh weights are, so that it follows from the seed of the run; saved, so that a resumed run goes on.
         self.register_buffer("seed", torch.randint(2**31, ()))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+        if config.between is not None:
+            # So that one which cannot drop is refused now, and not when a batch draws.
+            inner.drop(dropped(config.between[1], backbone))
         self._settle()
         self._freeze_dropped()
 
     @classmethod
     def random_control(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Give the same options over an inner adapter that was never trained."""
-        return {**options, "inner": random_options(options["inner"])}
+        inner = DropConfig(inner=options.get("inner")).inner
+        return {**options, "inner": random_options(inner)}
 
     @property
     def replaces(self) -> bool:
@@ -58,15 +62,22 @@ class DropAdapter(Adapter):
     def set(self, **options: Any) -> None:
         """Drop other layers from here on: `layers`, how many of the lowest or which ones.
 
+        If something of the inner adapter is trained, then from here on what is left is.
+
         Raises:
             ConfigError: the backbone has no such layers, or something else is to be set.
         """
         if options.keys() != {"layers"}:
-            raise ConfigError(f"adapter type 'drop': {', '.join(options)} cannot be set once it is built; `layers` can")
+            said = ", ".join(options) or "nothing"
+            raise ConfigError(f"adapter type 'drop': {said} cannot be set once it is built; `layers` can")
         layers = options["layers"]
-        chosen = tuple(layers) if isinstance(layers, Collection) else layers
-        self.config = resolve(replace(self.config, layers=chosen), self.backbone)
+        chosen = tuple(layers) if isinstance(layers, (list, tuple, set, range)) else layers
+        config = resolve(replace(self.config, layers=chosen), self.backbone)
+        self.inner.drop(dropped(config.layers, self.backbone))
+        self.config = config
         self._settle()
+        if any(parameter.requires_grad for parameter in self.inner.parameters()):
+            self.requires_grad_()
 
     def begin(self) -> None:
         """Draw the layers that are dropped in this pass, in robust training."""

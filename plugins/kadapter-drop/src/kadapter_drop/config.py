@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from kadapter import BackboneInfo, ConfigError
@@ -28,6 +30,10 @@ class DropConfig:
     def __post_init__(self) -> None:
         if not self.inner:
             raise ConfigError("adapter type 'drop': inner is empty; give the adapter whose layers are dropped")
+        if not isinstance(self.inner, (str, Path, Mapping)):
+            raise ConfigError(f"adapter type 'drop': inner is {self.inner!r}; it must be options, a folder, or a name")
+        if self.between is not None and len(self.between) != 2:
+            raise ConfigError(f"adapter type 'drop': between is {list(self.between)}; give the least and the most")
         if self.between is not None and not self.robust:
             raise ConfigError("adapter type 'drop': between is for robust training alone; set robust, or leave it out")
 
@@ -40,7 +46,7 @@ def resolve(config: DropConfig, backbone: BackboneInfo) -> DropConfig:
     """
     count = backbone.layers
     layers = round(count * 5 / 12) if config.layers is None else config.layers
-    between = config.between or (0, count - 1) if config.robust else None
+    between = (config.between or (0, count - 1)) if config.robust else None
     config = replace(config, layers=layers, between=between)
     dropped(config.layers, backbone)
     if between is not None and not 0 <= between[0] <= between[1] <= count:
@@ -60,7 +66,7 @@ def dropped(layers: Any, backbone: BackboneInfo) -> frozenset[int]:
     count = backbone.layers
     if type(layers) is int and 0 <= layers <= count:
         return frozenset(range(1, layers + 1))
-    if isinstance(layers, tuple) and set(layers) <= set(range(1, count + 1)):
+    if isinstance(layers, tuple) and all(type(layer) is int and 1 <= layer <= count for layer in layers):
         return frozenset(layers)
     raise ConfigError(
         f"adapter type 'drop': layers is {layers!r}; give how many of the lowest, 0 to {count}, or a list of some of "

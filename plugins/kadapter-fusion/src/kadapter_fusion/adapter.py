@@ -32,7 +32,7 @@ class FusionAdapter(Adapter):
         )
         super().__init__(config, backbone)
         self.members = nn.ModuleDict(members)
-        self.members.requires_grad_(False)
+        self.members.requires_grad_(False).eval()
         adapters: Sequence[Adapter] = list(members.values())
         self.edits = frozenset().union(*(adapter.edits for adapter in adapters))
         self._read()
