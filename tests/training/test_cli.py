@@ -229,6 +229,7 @@ def test_scores_are_shown_in_percent(kadapter, run):
     assert re.search(rf"adapter \D*{accuracy:.1f}", outcome.out)
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_its_controls(kadapter, recipe_file, tmp_path):
     assert kadapter("pretrain", recipe_file, "--output", tmp_path / "run").code == 0
     outcome = kadapter("evaluate", tmp_path / "run", "--controls", "--seeds", 1, "--json")

@@ -266,6 +266,7 @@ def test_a_ledger_needs_a_recipe_and_a_bare_backbone(kadapter, assert_refused, f
     assert not (tmp_path / "ledger").exists()
 
 
+@pytest.mark.slow
 def test_a_finetuned_run_is_its_own_row_beside_its_controls(kadapter, finetuned, tmp_path):
     folder = tmp_path / "controls"
     outcome = kadapter("evaluate", finetuned.folder, "--controls", "--seeds", 1, "--output", folder, "--json")

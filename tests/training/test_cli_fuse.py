@@ -40,6 +40,7 @@ def test_both_stages_are_run_and_each_is_summed_up(kadapter, file, said, tmp_pat
     assert KnowledgeModel.from_pretrained(output / "fused").plugged == ("fused",)
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_the_same_again_as_json(kadapter, file, said, tmp_path, held):
     arguments = ["fuse", file, "--output", tmp_path / "run", "--set", "target.training.epochs=1", "--json"]
     first = kadapter(*arguments)

@@ -329,11 +329,10 @@ def test_a_backbone_that_was_tuned_before_can_be_tuned_further(downstream, tuned
 @pytest.mark.parametrize(
     ("options", "on"),
     [
-        ({}, "backbone"),
-        ({"training.trains": EVERYTHING}, "backbone"),
-        ({"adapters": {}, "adapter": NEW}, "tuned"),
+        pytest.param({}, "backbone", id="default"),
+        pytest.param({"training.trains": EVERYTHING}, "backbone", id="everything", marks=pytest.mark.slow),
+        pytest.param({"adapters": {}, "adapter": NEW}, "tuned", id="over a tuned backbone", marks=pytest.mark.slow),
     ],
-    ids=["default", "everything", "over a tuned backbone"],
 )
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(
     downstream, tuned, tmp_path, tensors, interrupted_at, options, on

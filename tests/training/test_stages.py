@@ -126,6 +126,7 @@ def test_members_that_are_finished_are_not_trained_again(stages, fused, half, he
     assert_same_tensors(tensors(run.folder), tensors(fused[0].folder), "as without the interruption")
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_the_member_that_was_finished(stages, fused, tmp_path, held, tensors, folder):
     end_after(stages, tmp_path / "run", "light")
     before = held(tmp_path / "run" / "members" / "light")
@@ -147,6 +148,7 @@ def test_it_goes_on_within_the_second_stage(stages, fused, tmp_path, held, tenso
     assert_same_tensors(tensors(run.folder), tensors(fused[0].folder), "as without the interruption")
 
 
+@pytest.mark.slow
 def test_it_goes_on_within_the_first_member(stages, fused, tmp_path, tensors, interrupted_at, folder):
     with interrupted_at(3):
         fuse(stages, tmp_path / "run")

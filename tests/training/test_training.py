@@ -308,7 +308,9 @@ pretrain(Recipe.load(sys.argv[1]), sys.argv[2])
 @pytest.mark.parametrize(
     ("method", "step", "checkpoints"),
     [
-        pytest.param("training_step", 12, {"checkpoint-5", "checkpoint-10"}, id="in the third epoch"),
+        pytest.param(
+            "training_step", 12, {"checkpoint-5", "checkpoint-10"}, id="in the third epoch", marks=pytest.mark.slow
+        ),
         pytest.param("_save_rng_state", 10, {"checkpoint-5", "checkpoint-10"}, id="while writing a checkpoint"),
     ],
 )

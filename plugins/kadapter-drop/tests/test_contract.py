@@ -15,10 +15,12 @@ class TestSomeDropped(AdapterContract):
 
 class TestNoneDropped(AdapterContract):
     options = {"type": "drop", "inner": PFEIFFER, "layers": 0}
+    families = ("roberta",)
 
 
 class TestAllButOne(AdapterContract):
     options = {"type": "drop", "inner": PFEIFFER, "layers": 3}
+    families = ("gpt2",)
 
 
 class TestAllDropped(AdapterContract):
@@ -31,6 +33,7 @@ class TestRobust(AdapterContract):
 
 class TestChosenLayers(AdapterContract):
     options = {"type": "drop", "inner": PFEIFFER, "layers": [2, 4]}
+    families = ("gpt2",)
 
 
 class TestFusion(AdapterContract):
@@ -43,10 +46,12 @@ class TestReader(AdapterContract):
 
 class TestReaderWithoutLayers(AdapterContract):
     options = {"type": "drop", "inner": READER, "layers": 4}
+    families = ("roberta",)
 
 
 class TestRobustReader(AdapterContract):
     options = {"type": "drop", "inner": {**READER, "accumulation": "gated"}, "robust": True}
+    families = ("gpt2",)
 
 
 class TestMember(AdapterContract):
@@ -60,3 +65,4 @@ class TestMember(AdapterContract):
 
 class TestTwice(AdapterContract):
     options = {"type": "drop", "layers": 1, "inner": {"type": "drop", "layers": [3], "inner": PFEIFFER}}
+    families = ("roberta",)
