@@ -200,7 +200,7 @@ class Adapter(nn.Module):
         """
         raise ConfigError(
             f"adapter type '{self.name}' has no {' or '.join(options)} that can be set once it is built; build another "
-            f"one, or put it into type 'drop', whose `layers` can be set"
+            f"one, or put it inside a type that has them"
         )
 
     def drop(self, layers: Collection[int]) -> None:

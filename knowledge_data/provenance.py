@@ -37,7 +37,7 @@ def provenance(
         inputs: role -> file or folder that the rows were made from, to be told with its hash.
         more: what is told besides.
     """
-    hashed = {role: {"file": str(path), "hash": file_hash(_there(Path(path)))} for role, path in (inputs or {}).items()}
+    hashed = hashed_files(inputs or {})
     return {
         "source": source,
         "licence": licence or "not said",
@@ -49,6 +49,15 @@ def provenance(
         **more,
         "made_with": f"kadapter {metadata.version('kadapter')}",
     }
+
+
+def hashed_files(files: Mapping[str, str | Path]) -> dict[str, dict[str, str]]:
+    """Give role -> `file`, where it lies, and `hash`, of what it holds.
+
+    Raises:
+        DataError: one is not there.
+    """
+    return {role: {"file": str(path), "hash": file_hash(_there(Path(path)))} for role, path in files.items()}
 
 
 def read_provenance(place: str | Path) -> dict[str, Any]:

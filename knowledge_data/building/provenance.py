@@ -12,9 +12,8 @@ from typing import Any
 
 from knowledge_data.building.pieces import Piece
 from knowledge_data.errors import DataError
-from knowledge_data.files import find
-from knowledge_data.hashing import DIGITS, file_hash
-from knowledge_data.provenance import PROVENANCE, provenance, read_provenance
+from knowledge_data.hashing import DIGITS
+from knowledge_data.provenance import PROVENANCE, hashed_files, provenance, read_provenance
 from knowledge_data.triples.options import GraphOptions
 from knowledge_data.triples.splits import SPLITS
 
@@ -36,7 +35,7 @@ def hash_inputs(path: Path, options: GraphOptions) -> Inputs:
     """
     sides = {role: getattr(options, role) for role in _FILES}
     given = {"graph": str(path), **{role: side for role, side in sides.items() if side is not None}}
-    return {role: {"file": file, "hash": file_hash(_there(file))} for role, file in given.items()}
+    return hashed_files(given)
 
 
 def build_key(inputs: Inputs, options: GraphOptions, seed: int, piece: int) -> str:
@@ -73,10 +72,6 @@ def read_build(folder: Path) -> dict[str, Any]:
         problem = f"does not say {', '.join(missing)}"
         raise DataError(problem, "give a folder that `kadapter data build` made", where=str(folder / PROVENANCE))
     return said
-
-
-def _there(file: str) -> Path:
-    return Path(file) if Path(file).is_dir() else find(Path(file))
 
 
 def _content_hash(pieces: Sequence[Piece]) -> str:

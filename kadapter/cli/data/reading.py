@@ -25,7 +25,7 @@ Set = Annotated[
 
 
 @dataclass(frozen=True)
-class GraphOptions:
+class ReadOptions:
     """How a graph is read; see `knowledge_data.read_graph`."""
 
     format: str | None = None
@@ -57,7 +57,7 @@ def read(path: Path, published: str | None, on_error: str, set_: Iterable[str] |
     if isinstance(said.get("columns"), list):
         # Places, counted from 1, are numbers in YAML.
         said["columns"] = [str(column) for column in said["columns"]]
-    options = make_config(GraphOptions, said, owner="graph")
+    options = make_config(ReadOptions, said, owner="graph")
     if published is None:
         return read_graph(path, on_error=on_error, **asdict(options))
     if said:
