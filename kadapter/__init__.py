@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from kadapter.evaluation import evaluate
     from kadapter.hookspecs import hookimpl
-    from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource
+    from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource, weights_in
     from kadapter.model import KnowledgeModel
     from kadapter.recipe import Recipe
     from kadapter.registry import Registry, default_registry
@@ -39,7 +39,7 @@ _HOMES = {
     "errors": ["BackboneError", "ConfigError", "KadapterError", "StorageError", "UnknownNameError"],
     "evaluation": ["evaluate"],
     "hookspecs": ["hookimpl"],
-    "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource"],
+    "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource", "weights_in"],
     "model": ["KnowledgeModel"],
     "recipe": ["Recipe"],
     "registry": ["Registry", "default_registry"],
@@ -90,6 +90,7 @@ __all__ = [
     "sweep",
     "sweep_run",
     "watch_split",
+    "weights_in",
 ]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kadapter.config import NoOptions
+from kadapter.errors import StorageError
+from kadapter.files import read_json
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -83,3 +85,32 @@ class KnowledgeModule:
     composition: Mapping[str, Any] = field(default_factory=lambda: {"name": "concat"})
     training: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Path] = field(default_factory=dict)
+
+
+def weights_in(folder: Path) -> dict[str, Path]:
+    """Find the saved adapters that lie in `folder`, one folder for each backbone: what `KnowledgeModule.weights` is.
+
+    Returns:
+        Fingerprint of the backbone -> folder of the adapter; no tensor is read.
+
+    Raises:
+        StorageError: an `adapter.json` does not say for which backbone it is, or two are for the same one.
+    """
+    weights: dict[str, Path] = {}
+    for path in sorted(Path(folder).glob("*/adapter.json")):
+        fingerprint = _fingerprint(path)
+        if fingerprint in weights:
+            raise StorageError(
+                f"{path.parent} and {weights[fingerprint]} hold adapters for the same backbone ({fingerprint}); "
+                f"keep one"
+            )
+        weights[fingerprint] = path.parent
+    return weights
+
+
+def _fingerprint(path: Path) -> str:
+    backbone = read_json(path, "trained weights").get("backbone")
+    fingerprint = backbone.get("fingerprint") if isinstance(backbone, Mapping) else None
+    if not isinstance(fingerprint, str):
+        raise StorageError(f"{path} does not say the fingerprint of a backbone; save or download it again")
+    return fingerprint
