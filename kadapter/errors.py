@@ -12,12 +12,20 @@ Bad data is a `knowledge_data.DataError`. Every message says what was asked, wha
 """
 
 
+def printable(text: object, limit: int | None = None) -> str:
+    """Give text for one line of a terminal, table or log: control characters are escaped, what is too long is cut."""
+    said = str(text)
+    line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in said[:limit])
+    return line if limit is None or len(said) <= limit else f"{line}…"
+
+
 class KadapterError(Exception):
     """The root: whatever kadapter raises on purpose is one of these."""
 
     def __str__(self) -> str:
-        # LookupError children would otherwise quote their message as KeyError does.
-        return str(self.args[0]) if self.args else ""
+        # LookupError children would otherwise quote their message as KeyError does. What files and plugins say of
+        # themselves is part of messages.
+        return printable(self.args[0], 4000) if self.args else ""
 
 
 class BackboneError(KadapterError, ValueError):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
@@ -13,7 +16,7 @@ from typing import Any, NamedTuple
 import pluggy
 
 from kadapter import hookspecs
-from kadapter.errors import PluginError
+from kadapter.errors import PluginError, printable
 
 HOOKS = {
     "adapter_type": "register_adapter_types",
@@ -24,6 +27,9 @@ HOOKS = {
     "backbone": "register_backbones",
 }
 """Kind of thing -> the hook that gives it."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+"""What a plugin may call what it gives: no text that could break a table, or be a secret of the environment."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,20 @@ def installed(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list
 def _candidate(entry_point: metadata.EntryPoint) -> Candidate:
     dist = entry_point.dist
     name, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
-    return Candidate(Plugin(entry_point.name, name, version), entry_point.load)
+    plugin = Plugin(printable(entry_point.name, 60), printable(name, 60), printable(version, 60))
+    return Candidate(plugin, entry_point.load)
+
+
+def things_of(candidate: Candidate) -> list[tuple[str, Any]]:
+    """Load a plugin and give (kind, thing) for everything that it gives.
+
+    What it prints on the way goes to standard error: standard output belongs to whoever runs us.
+
+    Raises:
+        BaseException: whatever importing it or a hook raises, and what `ask` does.
+    """
+    with redirect_stdout(sys.stderr):
+        return ask(candidate.load(), candidate.plugin.name)
 
 
 def ask(holder: object, name: str) -> list[tuple[str, Any]]:
@@ -122,7 +141,16 @@ def _things(hook: str, given: Any) -> list[Any]:
     if not isinstance(given, list):
         raise PluginError(f"{hook} gives a {type(given).__name__}; it must give a list")
     for thing in given:
-        name = getattr(thing, "name", None)
-        if not (name and isinstance(name, str)):
-            raise PluginError(f"{hook} gives {thing!r}, whose name is {name!r}; set it to a string")
+        _check_name(hook, getattr(thing, "name", None), type(thing).__name__)
     return given
+
+
+def _check_name(hook: str, name: Any, kind: str) -> None:
+    if isinstance(name, str) and NAME.fullmatch(name):
+        return
+    # No more than its beginning is shown: it may hold anything.
+    shown = f"'{printable(name, 8)}'" if isinstance(name, str) else f"a {type(name).__name__}"
+    raise PluginError(
+        f"{hook} gives a {printable(kind, 40)} whose name is {shown}; "
+        f"set it to at most 40 lower-case letters, digits, '-', '_' and '.'"
+    )

@@ -17,8 +17,8 @@ from importlib import metadata
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kadapter.errors import ConflictError, PluginError, UnknownNameError
-from kadapter.plugins import HOOKS, Candidate, Plugin, ask, builtin, installed
+from kadapter.errors import ConflictError, PluginError, UnknownNameError, printable
+from kadapter.plugins import HOOKS, Candidate, Plugin, builtin, installed, things_of
 
 if TYPE_CHECKING:
     from kadapter.adapter import Adapter
@@ -161,9 +161,12 @@ class _Catalogue:
     def admit(self, candidate: Candidate, reserved: Container[tuple[str, str]] = ()) -> None:
         """Load a plugin, which may give none of the reserved (kind, name)."""
         try:
-            things = ask(candidate.load(), candidate.plugin.name)
+            things = things_of(candidate)
             _refuse(reserved, things)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # One that ends the process, or a panic of compiled code, is no more than a plugin that fails.
             self.fail(candidate.plugin, error)
         else:
             self.add(candidate.plugin, things)
@@ -177,14 +180,21 @@ class _Catalogue:
             provides[kind] = (*provides.get(kind, ()), thing.name)
             self.offers[kind].setdefault(thing.name, []).append(_Offer(plugin, thing))
 
-    def fail(self, plugin: Plugin, error: Exception) -> None:
+    def fail(self, plugin: Plugin, error: BaseException) -> None:
         """Keep a failure and warn of it; raise PluginError instead when `KADAPTER_STRICT=1`."""
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = printable(" ".join(f"{type(error).__name__}: {_said(error)}".split()), 600)
         failure = Failure(plugin.name, plugin.distribution, plugin.version, reason)
         if os.environ.get("KADAPTER_STRICT") == "1":
             raise PluginError(f"plugin {failure}") from error
         warnings.warn(f"plugin {failure}", PluginWarning, stacklevel=2)
         self.failures.append(failure)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "says nothing, since its message cannot be made"
 
 
 def _load(builtins: Iterable[Candidate], others: Iterable[Candidate]) -> _Catalogue:

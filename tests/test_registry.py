@@ -163,7 +163,7 @@ def test_a_mapping_is_sorted_read_only_and_asks_politely(install):
 
 def test_plugins_stand_by_distribution_and_name_in_whatever_order_they_come(install):
     entry_points = [
-        install(tasks(f"task of {distribution} {name}"), distribution, name=name)
+        install(tasks(f"task-of-{distribution}-{name}"), distribution, name=name)
         for distribution, name in [("kadapter-b", "x"), ("kadapter-a", "z"), ("kadapter-a", "y")]
     ]
     for order in itertools.permutations(entry_points):
@@ -248,9 +248,9 @@ def returning(answer):
         (returning("1 / 0"), "ZeroDivisionError: division by zero"),
         (returning("None"), "PluginError: register_tasks gives a NoneType; it must give a list"),
         (returning("(3,)"), "PluginError: register_tasks gives a tuple; it must give a list"),
-        (returning("[3]"), "PluginError: register_tasks gives 3, whose name is None; set it to a string"),
-        (tasks(""), "whose name is ''; set it to a string"),
-        (tasks(3), "whose name is 3; set it to a string"),
+        (returning("[3]"), "PluginError: register_tasks gives a int whose name is a NoneType; set it to at"),
+        (tasks(""), "whose name is ''; set it to at most 40 lower-case letters"),
+        (tasks(3), "whose name is a int; set it to"),
     ],
 )
 def test_a_plugin_that_fails_is_kept_with_its_reason(install, source, reason):

@@ -9,7 +9,7 @@ import warnings
 import typer
 
 from kadapter.cli import compose, data, demo, evaluate, finetune, fuse, inspect, ledger, plugins, pretrain, sweep
-from kadapter.errors import KadapterError
+from kadapter.errors import KadapterError, printable
 
 app = typer.Typer(
     name="kadapter",
@@ -30,7 +30,7 @@ def main() -> None:
     except Exception as error:
         if not _is_expected(error):
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
+        typer.secho(f"error: {printable(error)}", fg="red", err=True)
         sys.exit(2)
 
 
@@ -43,7 +43,7 @@ def _is_expected(error: Exception) -> bool:
 
 def _quiet() -> None:
     """Leave standard error to our own progress bar and to warnings, a line each."""
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_: f"warning: {printable(message)}\n"
     for switch in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
         os.environ.setdefault(switch, "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kadapter.config import read_yaml
-from kadapter.errors import ConfigError
+from kadapter.errors import ConfigError, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
@@ -79,5 +79,5 @@ def print_facts(title: str, facts: Mapping[str, Any]) -> None:
 def _print(table: Table, rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         # As Text, since rich would take "[/tmp]" in a plain string for a command.
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
     Console().print(table)
