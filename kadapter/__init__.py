@@ -17,7 +17,10 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from kadapter.evaluation import evaluate
+    from kadapter.foreign import read_weights
+    from kadapter.formats import Format, Imported
     from kadapter.hookspecs import hookimpl
+    from kadapter.importing import export_adapter, import_adapter
     from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource, weights_in
     from kadapter.model import KnowledgeModel
     from kadapter.recipe import Recipe
@@ -38,7 +41,10 @@ _HOMES = {
     "composition": ["Composition"],
     "errors": ["BackboneError", "ConfigError", "KadapterError", "StorageError", "UnknownNameError"],
     "evaluation": ["evaluate"],
+    "foreign": ["read_weights"],
+    "formats": ["Format", "Imported"],
     "hookspecs": ["hookimpl"],
+    "importing": ["export_adapter", "import_adapter"],
     "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource", "weights_in"],
     "model": ["KnowledgeModel"],
     "recipe": ["Recipe"],
@@ -61,7 +67,9 @@ __all__ = [
     "Composition",
     "ConfigError",
     "Encoded",
+    "Format",
     "HiddenStates",
+    "Imported",
     "KadapterError",
     "Knowledge",
     "KnowledgeModel",
@@ -80,12 +88,15 @@ __all__ = [
     "compose",
     "default_registry",
     "evaluate",
+    "export_adapter",
     "finetune",
     "hookimpl",
+    "import_adapter",
     "load_adapter",
     "load_backbone",
     "pretrain",
     "random_options",
+    "read_weights",
     "save_adapter",
     "sweep",
     "sweep_run",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def compose(
     if not adapters:
         raise ConfigError("nothing to compose; give folders of saved adapters or names of installed knowledge")
     check_free(Path(output))
-    backbone = backbone or _trained_on(adapters)
+    backbone = backbone or backbone_of(adapters.values())
     model = KnowledgeModel.from_pretrained(backbone, adapters, composition, registry)
     if composition is None:
         model.recompose(model.usual_composition("concat"), registry)
@@ -46,8 +46,15 @@ def compose(
     return model
 
 
-def _trained_on(adapters: Mapping[str, Path | str]) -> str:
-    for place in adapters.values():
+def backbone_of(adapters: Iterable[Path | str]) -> str:
+    """Say which backbone the first of these that is a folder was trained on; the others are installed knowledge.
+
+    Raises:
+        ConfigError: none is a folder.
+    """
+    adapters = list(adapters)
+    for place in adapters:
         if is_folder(place):
             return str(describe_adapter(place)["backbone"]["name"])
-    raise ConfigError(f"which backbone for {', '.join(adapters)}? Say --backbone minilm, or another alias or folder")
+    asked = ", ".join(map(str, adapters))
+    raise ConfigError(f"which backbone for {asked}? Say --backbone minilm, or another alias or folder")

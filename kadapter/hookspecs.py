@@ -1,4 +1,4 @@
-"""The six hooks by which a plugin says what it gives.
+"""The seven hooks by which a plugin says what it gives.
 
 A plugin is a module (or another object) that an entry point of the group `kadapter` names. A function there
 that is marked with `hookimpl` and named after a hook returns a list of things, each with a `name`. Hooks have
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kadapter.adapter import Adapter
     from kadapter.backbone import BackboneAlias
     from kadapter.composition import Composition
+    from kadapter.formats import Format
     from kadapter.knowledge import KnowledgeModule, KnowledgeSource
     from kadapter.task import Task
 
@@ -211,5 +212,36 @@ def register_backbones() -> list[BackboneAlias]:
         @hookimpl
         def register_backbones() -> list[BackboneAlias]:
             return [house]
+    """
+    return []
+
+
+@hookspec
+def register_formats() -> list[type[Format]]:
+    """Give foreign formats: from the files of other software to adapters, and perhaps back.
+
+    This one reads and writes the weights of a scalar mix as JSON:
+
+        import json
+        from pathlib import Path
+
+        import torch
+
+        from kadapter import Adapter, BackboneInfo, Format, Imported, hookimpl
+
+        class Weights(Format):
+            name = "weights"
+            description = "a list of weights, one for each state"
+
+            def read(self, place: Path, backbone: BackboneInfo) -> Imported:
+                weights = torch.tensor(json.loads(place.read_text()))
+                return Imported("", {"type": "scalar-mix"}, {"weights": weights, "factor": torch.ones(())})
+
+            def write(self, adapter: Adapter, name: str, folder: Path) -> None:
+                (folder / f"{name}.json").write_text(json.dumps(adapter.weights.tolist()))
+
+        @hookimpl
+        def register_formats() -> list[type[Format]]:
+            return [Weights]
     """
     return []

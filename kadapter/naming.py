@@ -25,6 +25,17 @@ def check_name(name: str) -> None:
         raise ConfigError(f"'{name}' cannot name an adapter, since torch uses that name; choose another one")
 
 
+def as_name(text: str) -> str:
+    """Make a name that an adapter can have of what others call it, a file's or folder's name for instance."""
+    stem = re.sub(r"\.(zip|tar|tar\.gz|tgz|bin|safetensors)$", "", text.lower())
+    name = re.sub(r"[^a-z0-9_]+", "-", stem).strip("-_")
+    try:
+        check_name(name)
+    except ConfigError:
+        return f"{name}-adapter".lstrip("-")
+    return name
+
+
 def named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[tuple[str, Pluggable]]:
     """Give each adapter with its name: the one that is said, or its own."""
     if isinstance(adapters, Mapping):

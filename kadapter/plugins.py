@@ -25,6 +25,7 @@ HOOKS = {
     "source": "register_knowledge_sources",
     "knowledge": "register_knowledge",
     "backbone": "register_backbones",
+    "format": "register_formats",
 }
 """Kind of thing -> the hook that gives it."""
 

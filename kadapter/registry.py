@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kadapter.adapter import Adapter
     from kadapter.backbone import BackboneAlias
     from kadapter.composition import Composition
+    from kadapter.formats import Format
     from kadapter.knowledge import KnowledgeModule, KnowledgeSource
     from kadapter.task import Task
 
@@ -101,6 +102,11 @@ class Registry:
     def backbones(self) -> Mapping[str, BackboneAlias]:
         """Short name -> backbone."""
         return self._names("backbone")
+
+    @property
+    def formats(self) -> Mapping[str, type[Format]]:
+        """Name -> foreign format."""
+        return self._names("format")
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:

@@ -428,6 +428,22 @@ def test_hook_register_backbones():
     assert example("register_backbones").locate().name == "house"
 
 
+def test_hook_register_formats(tmp_path, tiny):
+    import torch
+
+    from kadapter import build_adapter
+
+    info = tiny("bert").info
+    (tmp_path / "weights.json").write_text("[0, 0.5, 0, 0, 1]")
+    form = example("register_formats")()
+    imported = form.read(tmp_path / "weights.json", info)
+    assert imported.tensors["weights"].tolist() == [0, 0.5, 0, 0, 1]
+    adapter = build_adapter(imported.options, info)
+    adapter.load_state_dict(imported.tensors)
+    form.write(adapter, "again", tmp_path)
+    assert torch.equal(form.read(tmp_path / "again.json", info).tensors["weights"], imported.tensors["weights"])
+
+
 @pytest.mark.parametrize("hook", sorted(name for name in vars(hookspecs) if name.startswith("register_")))
 def test_every_hook_has_a_kind_and_a_test_and_a_heading(hook):
     assert hook in HOOKS.values(), f"{hook} is not in kadapter.plugins.HOOKS"
@@ -445,6 +461,7 @@ def test_every_hook_has_a_kind_and_a_test_and_a_heading(hook):
         ("sources", "register_knowledge_sources"),
         ("knowledge", "register_knowledge"),
         ("backbones", "register_backbones"),
+        ("formats", "register_formats"),
     ],
 )
 def test_each_mapping_holds_what_its_hook_gives(mapping, hook):

@@ -8,7 +8,20 @@ import warnings
 
 import typer
 
-from kadapter.cli import compose, data, demo, evaluate, finetune, fuse, inspect, ledger, plugins, pretrain, sweep
+from kadapter.cli import (
+    compose,
+    data,
+    demo,
+    evaluate,
+    finetune,
+    foreign,
+    fuse,
+    inspect,
+    ledger,
+    plugins,
+    pretrain,
+    sweep,
+)
 from kadapter.errors import KadapterError, printable
 
 app = typer.Typer(
@@ -18,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (plugins, demo, pretrain, compose, finetune, fuse, ledger, sweep, evaluate, inspect, data):
+for command in (plugins, demo, pretrain, compose, finetune, fuse, ledger, sweep, evaluate, inspect, data, foreign):
     command.add_to(app)
 
 

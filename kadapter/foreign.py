@@ -1,0 +1,148 @@
+"""Files that others wrote, read without trusting them: archives, and weights in pickles or safetensors."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from kadapter.errors import StorageError
+from kadapter.storage import read_tensors
+
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
+"""How the names of archives end."""
+
+MOST_FILES = 10_000
+MOST_GROWTH = 100
+FREE_GROWTH = 64 << 20
+"""An archive may hold so many files, and so many times its own size, or so many bytes if that is more."""
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """Read a file of weights: safetensors, or, under any other name, what `torch.save` wrote of name -> tensor.
+
+    Of a pickle nothing but tensors and plain containers is loaded, so that none can run code.
+
+    Raises:
+        StorageError: it is missing or damaged, or holds anything but tensors by name.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        return read_tensors(path)
+    held = _unpickled(path)
+    if not isinstance(held, Mapping):
+        raise StorageError(f"{path} holds a {type(held).__name__}, not tensors by name; save the state_dict() alone")
+    strangers = [str(name) for name, value in held.items() if not _is_plain(name, value)]
+    if strangers:
+        raise StorageError(f"{path} holds more than tensors: {', '.join(strangers[:3])}; save the state_dict() alone")
+    return {name: value.detach() for name, value in held.items()}
+
+
+def _is_plain(name: Any, value: Any) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor) and value.layout is torch.strided
+
+
+def _unpickled(path: Path) -> Any:
+    if torch.__version__ < "2.6":
+        raise StorageError(
+            f"{path} is a pickle, which torch {torch.__version__} cannot read safely (CVE-2025-32434); "
+            f"install torch 2.6 or later, or turn the file into safetensors"
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}; is that the right file?") from error
+    except Exception as error:  # A damaged pickle can make its reader fail in any way.
+        raise StorageError(f"{path} is not loaded: {_reason(str(error))}") from error
+
+
+def _reason(said: str) -> str:
+    """Say in one line what torch says in many."""
+    if asked := re.search(r"GLOBAL (\S+)", said):
+        return f"this pickle asks for {asked[1]}, and so holds more than tensors and could run code; get another copy"
+    detail = said.partition("\n")[0][:80] or "it ends early"
+    return f"it is no file of weights that torch wrote, or is damaged ({detail}); get another copy"
+
+
+@contextmanager
+def unpacked(place: Path | str) -> Iterator[Path]:
+    """Give a file or folder as it is, and of an archive a temporary folder with what is in it.
+
+    One folder that is around everything is left out.
+
+    Raises:
+        StorageError: there is no such place, or the archive is damaged, holds names that lead out of the folder, links
+            or devices, or far more than its size lets expect.
+    """
+    place = Path(place)
+    if not place.exists():
+        raise StorageError(f"there is no file or folder {place}")
+    if place.is_dir() or not place.name.endswith(ARCHIVES):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="kadapter-") as folder:
+        _unpack(place, Path(folder))
+        held = list(Path(folder).iterdir())
+        yield held[0] if len(held) == 1 and held[0].is_dir() else Path(folder)
+
+
+class _Member(NamedTuple):
+    """Something in an archive; `opened` is None for what is neither file nor folder."""
+
+    name: str
+    size: int
+    folder: bool
+    opened: IO[bytes] | None
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    most, total = max(FREE_GROWTH, MOST_GROWTH * archive.stat().st_size), 0
+    try:
+        for number, member in enumerate(_members(archive), start=1):
+            total += member.size
+            if total > most or number > MOST_FILES:
+                raise StorageError(f"{archive} holds over {most:,} bytes or {MOST_FILES:,} files; it is not unpacked")
+            _place(member, folder, archive)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"cannot unpack {archive}: {error}; get another copy") from error
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    """Give what is in an archive, one after another, each to be read before the next."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                # The upper half of the attributes is the mode of Unix: 0o12 says that it is a link.
+                link = info.external_attr >> 28 == 0o12
+                yield _Member(info.filename, info.file_size, info.is_dir(), None if link else packed.open(info))
+        return
+    with tarfile.open(archive) as tar:
+        for entry in tar:
+            yield _Member(entry.name, entry.size, entry.isdir(), tar.extractfile(entry) if entry.isfile() else None)
+
+
+def _place(member: _Member, folder: Path, archive: Path) -> None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or re.search(r"[\\:\0]", member.name):
+        raise StorageError(f"{archive} holds the name '{member.name}', which leads out of it; it is not unpacked")
+    target = folder / path
+    if member.folder:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    if member.opened is None:
+        raise StorageError(f"{archive} holds '{member.name}', a link or device; it is not unpacked")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with member.opened as packed, target.open("xb") as file:
+        shutil.copyfileobj(packed, file)
