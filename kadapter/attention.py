@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from kadapter.adapter import Adapter
 from kadapter.backbone import Backbone
 from kadapter.errors import ConfigError
 from kadapter.passes import run
+
+if TYPE_CHECKING:
+    from transformers import BatchEncoding
 
 Value = TypeVar("Value")
 Tree = dict[str, dict[str, dict[str, Value]]]
@@ -50,15 +53,24 @@ def attention_of(backbone: Backbone, adapters: Mapping[str, Adapter], text: str)
     Raises:
         ConfigError: the text has no token, or more than the backbone takes.
     """
+    tokens, encoding = tokenized(backbone, text)
+    noted = _noted(backbone, adapters, encoding)
+    return TextAttention(tokens, _tree({key: weights.tolist() for key, weights in noted.items()}))
+
+
+def tokenized(backbone: Backbone, text: str) -> tuple[list[str], BatchEncoding]:
+    """Give the tokens of a text, as they stand in it, and what the backbone is given of them, (1, T).
+
+    Raises:
+        ConfigError: the text has no token, or more than the backbone takes.
+    """
     encoding = backbone.tokenizer(text, return_offsets_mapping=True, return_tensors="pt", verbose=False)
     spans = encoding.pop("offset_mapping")[0].tolist()
     limit = backbone.tokenizer.model_max_length
     if not 0 < len(spans) <= limit:
         raise ConfigError(f"the text has {len(spans)} tokens; backbone '{backbone.info.name}' takes 1 to {limit}")
     names = backbone.tokenizer.convert_ids_to_tokens(encoding["input_ids"][0].tolist())
-    tokens = [text[start:end].strip() or name for (start, end), name in zip(spans, names, strict=True)]
-    noted = _noted(backbone, adapters, encoding)
-    return TextAttention(tokens, _tree({key: weights.tolist() for key, weights in noted.items()}))
+    return [text[start:end].strip() or name for (start, end), name in zip(spans, names, strict=True)], encoding
 
 
 @torch.no_grad()

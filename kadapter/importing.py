@@ -85,7 +85,7 @@ def _origin(format: str, place: Path, imported: Imported, registry: Registry) ->
         "format": format,
         "read_by": {"distribution": provider.distribution, "version": provider.version},
         "place": place.name,
-        **imported.origin,
+        "origin": dict(imported.origin),
         "skipped": dict(imported.skipped),
     }
 

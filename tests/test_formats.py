@@ -112,10 +112,10 @@ def test_where_it_comes_from_and_what_was_left_out_is_kept(mixed, backbone, regi
     import_adapter("mix", mixed(moment=torch.ones(2)), backbone, tmp_path / "out", registry=registry)
     said = json.loads((tmp_path / "out" / "adapter.json").read_text())["trained_on"]["imported"]
     assert said["read_by"]["distribution"] == "kadapter"
-    assert {key: said[key] for key in ("format", "place", "house", "skipped")} == {
+    assert {key: said[key] for key in ("format", "place", "origin", "skipped")} == {
         "format": "mix",
         "place": "Their Mix.v2",
-        "house": "mixers",
+        "origin": {"house": "mixers"},
         "skipped": {"moment": "of the optimiser"},
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Their Mix.v2", "out"]

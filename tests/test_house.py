@@ -33,6 +33,7 @@ LAYERS = [
     {"model"},
     {"together"},
     {
+        "compatibility",
         "composing",
         "data",
         "evaluation",

@@ -8,11 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModel
 
+from kadapter.builtin.k_adapter.microsoft import Sizes, shapes
+from kadapter.testing.backbones import tiny_backbone, tiny_tokenizer
 from knowledge_data import sample_path
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "docs" / "data.md", *sorted(ROOT.glob("plugins/*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("data.md", "importing.md")),
+    *sorted(ROOT.glob("plugins/*/README.md")),
+]
 # The continuous integration runs these two, in a fresh environment each time.
 INSTALLING = {"pip install -r requirements/demo.txt && kadapter demo", "pip install -r requirements/dev.txt && pytest"}
 
@@ -50,6 +58,17 @@ OF_A_GRAPH = {
 """File of our small graph -> what the pages call a published one in its place."""
 
 
+def as_released(folder: Path) -> None:
+    """Make a checkpoint under a released one's name, and a backbone under that of its backbone: small, and random."""
+    config = tiny_backbone("roberta").model.config
+    config.num_hidden_layers = 24
+    AutoModel.from_config(config).save_pretrained(folder / "roberta-large")
+    tiny_tokenizer().save_pretrained(folder / "roberta-large")
+    (folder / "fac-adapter").mkdir()
+    tensors = {name: torch.randn(shape) for name, shape in shapes(Sizes(3, 2, 128, 96), config.hidden_size)}
+    torch.save(tensors, folder / "fac-adapter" / "pytorch_model.bin")
+
+
 @pytest.fixture
 def folder(tmp_path, minilm):
     """Where the commands run: samples under the names of the published files, and the recipes that pages show."""
@@ -62,6 +81,7 @@ def folder(tmp_path, minilm):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(sample_path(reader), tmp_path / name)
     subprocess.run(["gzip", tmp_path / "val_wiki.json"], check=True)
+    as_released(tmp_path)
     for recipe in (recipe for page in PAGES for recipe in blocks(page, "yaml")):
         (tmp_path / re.match(r"# (\S+)\n", recipe)[1]).write_text(recipe)
     return tmp_path

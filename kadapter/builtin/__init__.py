@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kadapter import Adapter, BackboneAlias, Composition, KnowledgeSource, Task, hookimpl
+from kadapter import Adapter, BackboneAlias, Composition, Format, KnowledgeSource, Task, hookimpl
 from kadapter.builtin.backbones import BACKBONES
 from kadapter.builtin.compositions import Alone, Attention, Concat, Gate, Sum
 from kadapter.builtin.k_adapter import KAdapter
+from kadapter.builtin.k_adapter.microsoft import Microsoft
 from kadapter.builtin.scalar_mix import ScalarMix
 from kadapter.builtin.sources import SOURCES
 from kadapter.builtin.tasks import TASKS
@@ -39,3 +40,9 @@ def register_knowledge_sources() -> list[type[KnowledgeSource]]:
 def register_backbones() -> list[BackboneAlias]:
     """Give the backbones that install from the package registry."""
     return BACKBONES
+
+
+@hookimpl
+def register_formats() -> list[type[Format]]:
+    """Give the checkpoints of the published K-Adapter code."""
+    return [Microsoft]

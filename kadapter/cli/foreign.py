@@ -34,18 +34,24 @@ def import_(
     name: Annotated[str | None, typer.Option(help="What to call it. Default: as the files or the place are.")] = None,
     reads: Annotated[str | None, typer.Option(help="States that it reads: 0,11,22. Short for --set reads=…")] = None,
     set_: Options = None,
+    compare: Annotated[bool, typer.Option(help="Show what its `compat` changes, on a text with padding.")] = False,
+    text: Annotated[str | None, typer.Option(help="Which text, with --compare.")] = None,
     json: Json = False,
 ) -> None:
     """Turn an adapter that other software saved into one of ours; what was left out is listed."""
     from kadapter.importing import import_adapter
 
+    if text is not None and not compare:
+        raise ConfigError("--text goes with --compare: it is what the features are compared on")
     options = parse_assignments(set_ or ()) | ({} if reads is None else {"reads": _states(reads)})
     model = import_adapter(format, place, backbone, output, options, name)
     facts = _facts(model, output)
     if json:
-        print_json(facts)
+        print_json({**facts, **({"compared": _compare(model, text)} if compare else {})})
         return
     _print(facts)
+    if compare:
+        _print_compared(_compare(model, text))
 
 
 def _states(text: str) -> list[int]:
@@ -68,12 +74,30 @@ def _facts(model: KnowledgeModel, output: Path) -> dict[str, Any]:
     }
 
 
+def _compare(model: KnowledgeModel, text: str | None) -> dict[str, Any]:
+    from kadapter.compatibility import TEXT, compare_compat
+
+    [adapter] = model.by_name().values()
+    return compare_compat(adapter, model.backbone, TEXT if text is None else text)
+
+
+def _print_compared(report: Mapping[str, Any]) -> None:
+    columns = {"max_abs": "largest", "mean_abs": "mean", "cosine": "cosine", "mean_size": "mean size"}
+    rows = [*report["each"], {"token": "all", **report["all"]}]
+    print_table(
+        f"Features with compat '{report['compat']}' against without, beside {report['padding']} tokens of padding",
+        ("token", *columns.values()),
+        [(row["token"], *(f"{row[column]:.4g}" for column in columns)) for row in rows],
+    )
+
+
 def _print(facts: Mapping[str, Any]) -> None:
     skipped: dict[str, list[str]] = {}
     for tensor, reason in facts["skipped"].items():
         skipped.setdefault(reason, []).append(tensor)
-    shown = {what: value for what, value in facts.items() if what not in ("output", "skipped") and value is not None}
-    print_facts(f"Imported: {facts['output']}", shown)
+    flat = {**facts["origin"], **facts}
+    shown = {what: value for what, value in flat.items() if what not in ("output", "origin", "skipped")}
+    print_facts(f"Imported: {facts['output']}", {what: value for what, value in shown.items() if value is not None})
     if skipped:
         print_table("Left out", ("why", "tensors"), [(why, ", ".join(names)) for why, names in skipped.items()])
 
