@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kadapter.foreign import read_weights
     from kadapter.formats import Format, Imported
     from kadapter.hookspecs import hookimpl
+    from kadapter.hub import push_to_hub
     from kadapter.importing import export_adapter, import_adapter
     from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource, weights_in
     from kadapter.model import KnowledgeModel
@@ -44,6 +45,7 @@ _HOMES = {
     "foreign": ["read_weights"],
     "formats": ["Format", "Imported"],
     "hookspecs": ["hookimpl"],
+    "hub": ["push_to_hub"],
     "importing": ["export_adapter", "import_adapter"],
     "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource", "weights_in"],
     "model": ["KnowledgeModel"],
@@ -95,6 +97,7 @@ __all__ = [
     "load_adapter",
     "load_backbone",
     "pretrain",
+    "push_to_hub",
     "random_options",
     "read_weights",
     "save_adapter",

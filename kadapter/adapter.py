@@ -37,6 +37,8 @@ class BackboneInfo:
         fingerprint: 16 hexadecimal digits made from samples of the weights.
         copy_layer: gives a fresh, trainable copy of layer k, 1 <= k <= L.
         sites: where it can be edited.
+        hub_id: its id on the Hugging Face Hub, when it is known.
+        revision: the commit that it was loaded from there.
     """
 
     name: str
@@ -49,6 +51,8 @@ class BackboneInfo:
     fingerprint: str
     copy_layer: Callable[[int], nn.Module] = field(repr=False, compare=False)
     sites: Sites = field(default_factory=Sites, repr=False, compare=False)
+    hub_id: str | None = None
+    revision: str | None = None
 
     @property
     def tuned(self) -> bool:
@@ -57,7 +61,8 @@ class BackboneInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the facts that are written beside saved weights."""
-        return {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.compare}
+        facts = {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.compare}
+        return {name: value for name, value in facts.items() if value is not None}
 
     def check_state(self, state: int) -> None:
         """Raise BackboneError unless 0 <= `state` <= L."""

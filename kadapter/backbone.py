@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
 from kadapter.errors import BackboneError, UnknownNameError
+from kadapter.hub import Access, first_line, hub_id, why
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
 from kadapter.taps import Editor, Enough, Pass, drop_taps, set_taps, take, trunk_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class BackboneAlias:
         layers: dotted path of the list of layers, where the rule does not find it.
         sites: "attention" or "feedforward" -> dotted path, inside each layer, of the module that gives what that
             sub-layer gives, where the rule does not find it.
+        hub_id: its id on the Hugging Face Hub, for cards.
     """
 
     name: str
@@ -46,6 +49,7 @@ class BackboneAlias:
     description: str = ""
     layers: str | None = None
     sites: Mapping[str, str] | None = None
+    hub_id: str | None = None
 
 
 class Backbone(nn.Module):
@@ -67,6 +71,7 @@ class Backbone(nn.Module):
         name: str | None = None,
         layers: str | None = None,
         sites: Mapping[str, str] | None = None,
+        hub_id: str | None = None,
     ) -> None:
         super().__init__()
         self.model = model.get_encoder() if model.config.is_encoder_decoder else model
@@ -75,7 +80,8 @@ class Backbone(nn.Module):
         self._layers = (_find_layers(self.model, layers),)
         self.checkpointing = False
         self.freeze()
-        self.info = self.loaded = _describe(self.model, self.layers, name or model.config.model_type, sites)
+        described = _describe(self.model, self.layers, name or model.config.model_type, sites)
+        self.info = self.loaded = replace(described, hub_id=hub_id)
         set_taps(self.layers, self.info.sites)
         self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
 
@@ -169,8 +175,16 @@ class Backbone(nn.Module):
         return ready
 
 
-def load_backbone(name: str | Path, registry: Registry | None = None) -> Backbone:
-    """Load a backbone by alias, folder or hub id, in float32, frozen.
+def load_backbone(
+    name: str | Path, registry: Registry | None = None, revision: str | None = None, **access: Unpack[Access]
+) -> Backbone:
+    """Load a backbone by alias, folder or hub id, in float32, frozen. Code that a repository brings is never run.
+
+    Args:
+        name: an alias, a folder, or "user/name" or "user/name@revision" on the Hugging Face Hub.
+        registry: where aliases are looked up; by default, what is installed.
+        revision: branch, tag or commit on the Hub; `info.revision` says the commit that was loaded.
+        access: how the Hub is reached: `token`, `cache_dir`, `local_files_only`, `force_download`.
 
     Raises:
         BackboneError: nothing of that name can be loaded.
@@ -179,12 +193,18 @@ def load_backbone(name: str | Path, registry: Registry | None = None) -> Backbon
 
     registry = registry or default_registry()
     alias = _alias(str(name), registry)
+    if alias is None and (on_hub := hub_id(name)):
+        name, revision = on_hub[0], revision or on_hub[1]
     try:
         place = alias.locate() if alias else name
-        model, loading = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        layers, sites = (alias.layers, alias.sites) if alias else (None, None)
-        backbone = Backbone(model, tokenizer, str(name), layers, sites)
+        options: dict[str, Any] = {"trust_remote_code": False, **access}
+        model, loading = AutoModel.from_pretrained(
+            place, dtype=torch.float32, output_loading_info=True, revision=revision or "main", **options
+        )
+        commit = getattr(model.config, "_commit_hash", None)
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=commit or revision or "main", **options)
+        known = (alias.layers, alias.sites, alias.hub_id) if alias else (None, None, _hub_id(name))
+        backbone = Backbone(model, tokenizer, str(name), *known)
     except BackboneError:
         raise
     except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
@@ -200,6 +220,10 @@ def _alias(name: str, registry: Registry) -> BackboneAlias | None:
         return registry.backbones[name]
     except UnknownNameError:
         return None
+
+
+def _hub_id(name: str | Path) -> str | None:
+    return None if Path(name).exists() else str(name)
 
 
 def _check_whole(backbone: Backbone, model: nn.Module, missing: Iterable[str]) -> None:
@@ -223,8 +247,8 @@ def _check_whole(backbone: Backbone, model: nn.Module, missing: Iterable[str]) -
 
 
 def _cannot_load(name: str, error: Exception, registry: Registry) -> str:
-    lines = str(error).split("\n") or [""]
-    reason = next((line.strip() for line in lines if line.strip()), type(error).__name__)
+    causes = (error, error.__cause__, error.__context__)
+    reason = next(filter(None, (why(cause) for cause in causes if cause is not None)), None) or first_line(error)
     there = sorted(registry.backbones)
     near = difflib.get_close_matches(name, there, n=1)
     meant = f"; did you mean '{near[0]}'?" if near else ""
@@ -279,6 +303,7 @@ def _describe(
         fingerprint=_fingerprint(model.get_input_embeddings(), *layers),
         copy_layer=partial(_copy_layer, layers),
         sites=find_sites(model, layers, config.hidden_size, sites),
+        revision=getattr(config, "_commit_hash", None),
     )
 
 

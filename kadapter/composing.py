@@ -10,7 +10,7 @@ from kadapter.errors import ConfigError
 from kadapter.files import check_free
 from kadapter.model import KnowledgeModel
 from kadapter.registry import Registry
-from kadapter.storage import describe_adapter, is_folder
+from kadapter.storage import describe_adapter, full_name, saved_at
 
 
 def compose(
@@ -47,14 +47,14 @@ def compose(
 
 
 def backbone_of(adapters: Iterable[Path | str]) -> str:
-    """Say which backbone the first of these that is a folder was trained on; the others are installed knowledge.
+    """Say which backbone the first of these that is saved was trained on; the others are installed knowledge.
 
     Raises:
-        ConfigError: none is a folder.
+        ConfigError: none is saved in a folder or on the Hub.
     """
     adapters = list(adapters)
     for place in adapters:
-        if is_folder(place):
-            return str(describe_adapter(place)["backbone"]["name"])
+        if saved := saved_at(place):
+            return full_name(describe_adapter(saved)["backbone"])
     asked = ", ".join(map(str, adapters))
     raise ConfigError(f"which backbone for {asked}? Say --backbone minilm, or another alias or folder")

@@ -7,8 +7,9 @@ from typing import Any
 
 from kadapter.adapter import BackboneInfo
 from kadapter.backbone import load_backbone
-from kadapter.errors import BackboneError, UnknownNameError
+from kadapter.errors import BackboneError, StorageError, UnknownNameError
 from kadapter.files import read_json
+from kadapter.hub import find_saved, hub_id
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import describe_adapter, read_tensors
 
@@ -21,9 +22,11 @@ def inspect(what: str, registry: Registry | None = None) -> dict[str, Any]:
     """
     registry = registry or default_registry()
     place = Path(what)
-    # A path that is not there may still be the id of a model on the Hub.
+    # A path that is not there may still be an id on the Hub.
     if (place.exists() or place.is_absolute()) and not (place / "config.json").exists():
         return _saved(place)
+    if fetched := _fetched(what):
+        return _saved(fetched)
     if what in registry.knowledge:
         return _knowledge(what, registry)
     try:
@@ -39,6 +42,27 @@ def _saved(folder: Path) -> dict[str, Any]:
         return read_json(folder / "model.json", "saved model")
     said, tensors = describe_adapter(folder), read_tensors(folder / "adapter.safetensors")
     return {**said, "parameters": sum(tensor.numel() for tensor in tensors.values())}
+
+
+def _fetched(what: str) -> Path | None:
+    known = hub_id(what)
+    found = known and (find_saved(*known, "adapter.json") or find_saved(*known, "model.json"))
+    return found.folder if found else None
+
+
+def card_of(what: str) -> str | None:
+    """Give the text of the card of what is saved in a folder or on the Hub; None when it has none.
+
+    Raises:
+        StorageError: it is not text.
+    """
+    path = (_fetched(what) or Path(what)) / "README.md"
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else None
+    except ValueError as error:
+        raise StorageError(f"the card {path} is not text ({error}); write it again with `kadapter card`") from error
+    # A stranger's card may hold commands to the terminal.
+    return text and "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
 
 
 def _backbone(info: BackboneInfo) -> dict[str, Any]:

@@ -6,33 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
-from kadapter.adapter import Adapter, BackboneInfo
+from kadapter.adapter import Adapter
 from kadapter.attention import TextAttention, attention_of, mean_attention
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
-from kadapter.files import write_json
+from kadapter.hub import Access, Pushable
 from kadapter.naming import Pluggable, check_name, named
 from kadapter.passes import run
 from kadapter.registry import Registry, default_registry
-from kadapter.storage import (
-    FORMAT,
-    check_backbone,
-    describe_adapter,
-    load_adapter,
-    matching,
-    read_description,
-    read_tensors,
-    save_adapter,
-    save_tensors,
-)
+from kadapter.saved import SavedModel, saved_model, write_around
+from kadapter.storage import FORMAT, load_adapter, save_adapter
 from kadapter.task import Task, build_task
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @dataclass
@@ -55,7 +49,7 @@ class KnowledgeOutput(ModelOutput):
     features: dict[str, Tensor] | None = None
 
 
-class KnowledgeModel(nn.Module):
+class KnowledgeModel(Pushable, nn.Module):
     """A backbone with knowledge plugged in.
 
     Attributes:
@@ -77,14 +71,21 @@ class KnowledgeModel(nn.Module):
         """The names of the plugged adapters, in the order of plugging."""
         return tuple(self.adapters)
 
-    def plug(self, name: str, adapter: Pluggable | None = None, registry: Registry | None = None) -> Adapter:
+    def plug(
+        self,
+        name: str,
+        adapter: Pluggable | None = None,
+        registry: Registry | None = None,
+        **access: Unpack[Access],
+    ) -> Adapter:
         """Plug an adapter in under a name of its own, and give it.
 
         Args:
             name: lower-case letters, digits, `-` and `_`.
-            adapter: a folder, the options of a fresh one, or the adapter itself; None looks `name` up among the
-                knowledge that is installed.
+            adapter: a folder, an id on the Hub ("user/name@revision"), the options of a fresh one, or the adapter
+                itself; None looks `name` up among the knowledge that is installed.
             registry: where names are looked up; by default, what is installed.
+            access: how the Hub is reached: `token`, `cache_dir`, `local_files_only`, `force_download`.
 
         Raises:
             ConfigError: the name is taken or cannot be a name.
@@ -93,7 +94,7 @@ class KnowledgeModel(nn.Module):
         """
         self._check_name(name)
         registry = registry or default_registry()
-        return self._add(name, self._build(name if adapter is None else adapter, registry))
+        return self._add(name, self._build(name if adapter is None else adapter, registry, access))
 
     def _add(self, name: str, adapter: Adapter) -> Adapter:
         device = next(self.backbone.parameters()).device
@@ -161,27 +162,35 @@ class KnowledgeModel(nn.Module):
         composition: Mapping[str, Any] | None = None,
         registry: Registry | None = None,
         backbone: Backbone | None = None,
+        revision: str | None = None,
+        **access: Unpack[Access],
     ) -> KnowledgeModel:
         """Load a model that was saved, or a backbone, and plug adapters in.
 
         Args:
-            name: folder of a saved model or run; or alias, folder or hub id of a backbone.
-            adapters: names of installed knowledge, folders or options; a mapping also says under which names.
+            name: folder or id on the Hub of a saved model or run; or alias, folder or id of a backbone.
+            adapters: names of installed knowledge, folders, ids on the Hub ("user/name@revision") or options; a
+                mapping also says under which names.
             composition: `name` and options; by default one that needs no training: "alone" for one adapter that
                 edits, else "sum".
             registry: where names are looked up; by default, what is installed.
             backbone: a loaded one, for a saved model that was made for it; None loads it.
+            revision: branch, tag or commit of `name` on the Hub, which may also be said as "user/name@revision".
+            access: how the Hub is reached: `token`, `cache_dir`, `local_files_only`, `force_download`.
 
         Raises:
             KadapterError: one of its children says what is wrong with the backbone, a name or a file.
         """
         registry = registry or default_registry()
-        saved = (Path(name) / "model.json").is_file()
+        saved = saved_model(name, registry, revision, **access)
         if saved and composition is not None:
             raise ConfigError(f"the model saved in {name} has its own composition; leave `composition` out")
-        model = _load_model(Path(name), registry, backbone) if saved else cls(backbone or load_backbone(name, registry))
-        for own_name, adapter in named(adapters):
-            model.plug(own_name, adapter, registry)
+        if saved:
+            model = _load_model(saved, registry, backbone, access)
+        else:
+            model = cls(backbone or load_backbone(name, registry, revision, **access))
+        for own_name, adapter in named(adapters, **access):
+            model.plug(own_name, adapter, registry, **access)
         if not saved:
             model.recompose(composition or model.usual_composition("sum"), registry)
         return model.eval()
@@ -215,8 +224,7 @@ class KnowledgeModel(nn.Module):
         Raises:
             StorageError: the folder cannot be written to.
         """
-        save_tensors(Path(folder) / "model.safetensors", self.own_tensors())
-        write_json(Path(folder) / "model.json", self._description(places))
+        write_around(Path(folder), self._description(places), self.own_tensors())
 
     def own_tensors(self) -> dict[str, Tensor]:
         """Give the tensors that are neither an adapter's nor those of a backbone that was never tuned, by name."""
@@ -336,10 +344,10 @@ class KnowledgeModel(nn.Module):
         if name in self.adapters:
             raise ConfigError(f"an adapter '{name}' is plugged already; unplug it or choose another name")
 
-    def _build(self, adapter: Pluggable, registry: Registry) -> Adapter:
+    def _build(self, adapter: Pluggable, registry: Registry, access: Access) -> Adapter:
         if isinstance(adapter, Adapter):
             return self._same_backbone(adapter)
-        return load_adapter(adapter, self.backbone.info, registry)
+        return load_adapter(adapter, self.backbone.info, registry, **access)
 
     def _same_backbone(self, adapter: Adapter) -> Adapter:
         theirs, ours = adapter.backbone.fingerprint, self.backbone.info.fingerprint
@@ -351,13 +359,8 @@ class KnowledgeModel(nn.Module):
         return adapter
 
 
-def _load_model(folder: Path, registry: Registry, backbone: Backbone | None = None) -> KnowledgeModel:
-    entries = ("backbone", "composition", "task", "adapters")
-    said = read_description(folder / "model.json", f"no saved model in {folder}", entries)
-    backbone = backbone or load_backbone(said["backbone"]["name"], registry)
-    check_backbone(folder, said["backbone"], backbone.info)
-    if said["backbone"]["tuned"]:
-        backbone.thaw()
+def _load_model(saved: SavedModel, registry: Registry, backbone: Backbone | None, access: Access) -> KnowledgeModel:
+    backbone, said = saved.backbone(registry, backbone, access), saved.said
     options = dict(said["composition"])
     plugged = options.pop("plugged")
     model = KnowledgeModel(
@@ -367,15 +370,8 @@ def _load_model(folder: Path, registry: Registry, backbone: Backbone | None = No
     )
     for name in plugged:
         model.composition.plug(name)
-    tensors = folder / "model.safetensors"
-    model.load_state_dict(matching(read_tensors(tensors), model.own_tensors(), tensors), strict=False)
+    model.load_state_dict(saved.tensors(model.own_tensors()), strict=False)
     backbone.mark()
-    for name, place in said["adapters"].items():
-        model._add(name, load_adapter(folder / place, _info_for(folder / place, backbone), registry))
+    for name, adapter in saved.adapters(backbone, registry).items():
+        model._add(name, adapter)
     return model
-
-
-def _info_for(adapter: Path, backbone: Backbone) -> BackboneInfo:
-    """Give what a saved model's adapter must have been trained on: its backbone, or that before it was tuned."""
-    theirs = describe_adapter(adapter)["backbone"]["fingerprint"]
-    return backbone.loaded if theirs == backbone.loaded.fingerprint else backbone.info

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from kadapter.adapter import Adapter
 from kadapter.errors import ConfigError
-from kadapter.storage import describe_adapter, is_folder
+from kadapter.hub import Access, fetch_adapter, is_on_hub
+from kadapter.storage import describe_adapter, saved_at
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Pluggable = str | Path | Mapping[str, Any] | Adapter
 
@@ -36,21 +40,26 @@ def as_name(text: str) -> str:
     return name
 
 
-def named(adapters: Iterable[Pluggable] | Mapping[str, Pluggable]) -> Iterator[tuple[str, Pluggable]]:
+def named(
+    adapters: Iterable[Pluggable] | Mapping[str, Pluggable], **access: Unpack[Access]
+) -> Iterator[tuple[str, Pluggable]]:
     """Give each adapter with its name: the one that is said, or its own."""
     if isinstance(adapters, Mapping):
         yield from adapters.items()
         return
     for adapter in adapters:
-        yield own_name(adapter), adapter
+        if isinstance(adapter, str) and is_on_hub(adapter):
+            # Name and weights of one commit, though the branch may move in between.
+            adapter = fetch_adapter(adapter, **access).pinned
+        yield own_name(adapter, **access), adapter
 
 
-def own_name(adapter: Pluggable) -> str:
+def own_name(adapter: Pluggable, **access: Unpack[Access]) -> str:
     """Take the name of an adapter from the knowledge, from what was saved, or from its type."""
     if isinstance(adapter, Mapping):
         return str(adapter.get("type", "adapter"))
     if isinstance(adapter, Adapter):
         return adapter.name
-    if is_folder(adapter):
-        return str(describe_adapter(adapter)["name"])
+    if saved := saved_at(adapter, **access):
+        return str(describe_adapter(saved)["name"])
     return str(adapter)

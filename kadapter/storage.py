@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -14,7 +14,11 @@ from kadapter.adapter import Adapter, BackboneInfo, build_adapter
 from kadapter.card import adapter_card
 from kadapter.errors import BackboneError, StorageError, UnknownNameError
 from kadapter.files import read_json, write_json, write_text, written_whole
+from kadapter.hub import Access, fetch_adapter, is_on_hub
 from kadapter.registry import Registry, default_registry
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 FORMAT = 1
 
@@ -34,7 +38,7 @@ def save_adapter(
         adapter: what to save.
         name: of the knowledge in it.
         trained_on: recipe, data hash, seed, metrics: whatever is known; by default what it was loaded with.
-        card: text of README.md; by default it is made of `trained_on`.
+        card: text of README.md; by default it is made of `adapter.json`.
         registry: where the type's provider is looked up.
 
     Raises:
@@ -44,59 +48,60 @@ def save_adapter(
     trained_on = dict(adapter.trained_on if trained_on is None else trained_on)
     provider = (registry or default_registry()).provider("adapter_type", adapter.name)
     save_tensors(folder / "adapter.safetensors", adapter.state_dict())
-    write_json(
-        folder / "adapter.json",
-        {
-            "format": FORMAT,
-            "name": name,
-            "backbone": adapter.backbone.as_dict(),
-            "adapter": adapter.options,
-            "provided_by": {"distribution": provider.distribution, "version": provider.version},
-            "trained_on": trained_on,
-        },
-    )
-    write_text(folder / "README.md", card or _card(name, adapter, trained_on))
-
-
-def _card(name: str, adapter: Adapter, trained_on: Mapping[str, Any]) -> str:
-    return adapter_card(name, adapter.name, adapter.backbone.name, trained_on, adapter.backbone.tuned)
+    said = {
+        "format": FORMAT,
+        "name": name,
+        "backbone": adapter.backbone.as_dict(),
+        "adapter": adapter.options,
+        "provided_by": {"distribution": provider.distribution, "version": provider.version},
+        "trained_on": trained_on,
+    }
+    write_json(folder / "adapter.json", said)
+    write_text(folder / "README.md", card or adapter_card(said))
 
 
 def load_adapter(
-    adapter: Path | str | Mapping[str, Any], backbone: BackboneInfo, registry: Registry | None = None
+    adapter: Path | str | Mapping[str, Any],
+    backbone: BackboneInfo,
+    registry: Registry | None = None,
+    **access: Unpack[Access],
 ) -> Adapter:
     """Load a saved adapter for a backbone, bit for bit as it was saved; or build a fresh one.
 
     Args:
-        adapter: its folder, or the name of installed knowledge; or the options of a fresh one.
+        adapter: its folder, the name of installed knowledge, or "user/name" or "user/name@revision" on the Hugging
+            Face Hub; or the options of a fresh one.
         backbone: what it was trained on.
         registry: where names are looked up; by default, what is installed.
+        access: how the Hub is reached: `token`, `cache_dir`, `local_files_only`, `force_download`.
 
     Raises:
-        StorageError: the folder holds no adapter, or one that does not fit its own config.
+        StorageError: the folder holds no adapter, or one that does not fit its own config; or the Hub has none.
         UnknownNameError: its type is not installed, or that knowledge is not or has no weights for the backbone.
         BackboneError: it was trained on another backbone.
         ConfigError: the options of a fresh one are not those of its type.
     """
     if isinstance(adapter, Mapping):
         return build_adapter(adapter, backbone, registry)
-    folder = folder_of(adapter, backbone, registry)
+    fetched = fetch_adapter(str(adapter), **access) if is_on_hub(adapter) else None
+    folder = fetched.folder if fetched else folder_of(adapter, backbone, registry)
     description = describe_adapter(folder)
     check_backbone(folder, description["backbone"], backbone)
     loaded = build_adapter(description["adapter"], backbone, registry)
     load_tensors(loaded, folder / "adapter.safetensors")
-    loaded.trained_on = description["trained_on"]
+    loaded.trained_on = {**description["trained_on"], **({"hub": fetched.as_dict()} if fetched else {})}
     return loaded
 
 
 def folder_of(adapter: Path | str, backbone: BackboneInfo, registry: Registry | None = None) -> Path:
-    """Find the saved adapter that a folder or the name of installed knowledge stands for.
+    """Find the saved adapter that a folder, an id of the Hub or the name of installed knowledge stands for.
 
     Raises:
+        StorageError: the Hub does not give it.
         UnknownNameError: nobody registered that knowledge, or it has no weights for the backbone.
     """
-    if is_folder(adapter):
-        return Path(adapter)
+    if saved := saved_at(adapter):
+        return saved
     knowledge = (registry or default_registry()).knowledge[str(adapter)]
     if backbone.fingerprint in knowledge.weights:
         return Path(knowledge.weights[backbone.fingerprint])
@@ -127,15 +132,21 @@ def options_of(adapter: Path | str | Mapping[str, Any], registry: Registry) -> M
     """Give the options of an adapter that is saved, installed or said. Raises as `random_options` does."""
     if isinstance(adapter, Mapping):
         return adapter
-    if is_folder(adapter):
-        said: Mapping[str, Any] = describe_adapter(adapter)["adapter"]
+    if saved := saved_at(adapter):
+        said: Mapping[str, Any] = describe_adapter(saved)["adapter"]
         return said
     return registry.knowledge[str(adapter)].adapter
 
 
-def is_folder(adapter: Path | str) -> bool:
-    """Say whether a folder is meant, and not the name of installed knowledge."""
-    return isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter
+def saved_at(adapter: Path | str, **access: Unpack[Access]) -> Path | None:
+    """Give the folder of what is saved there or on the Hub; None when the name of installed knowledge is meant.
+
+    Raises:
+        StorageError: the Hub does not give it.
+    """
+    if is_on_hub(adapter):
+        return fetch_adapter(str(adapter), **access).folder
+    return Path(adapter) if isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter else None
 
 
 def describe_adapter(folder: Path | str) -> dict[str, Any]:
@@ -222,3 +233,9 @@ def check_backbone(folder: Path, trained_on: Mapping[str, Any], backbone: Backbo
                 f"not on '{backbone.name}' ({fact} {getattr(backbone, fact)}); "
                 f"load it for backbone '{trained_on['name']}' as that was, or pretrain it again for this one"
             )
+
+
+def full_name(backbone: Mapping[str, Any]) -> str:
+    """Give the name by which a backbone that something was trained on is loaded again, at the same commit."""
+    revision = backbone.get("revision")
+    return f"{backbone['name']}@{revision}" if revision else str(backbone["name"])

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from kadapter.comparison import markdown, percent, spread
+from kadapter.comparison import spread
 from kadapter.data import Examples, load_knowledge
 from kadapter.errors import ConfigError
 from kadapter.evaluation import check_splits, load_run, quiet_trainer, recipe_of, score
@@ -25,6 +25,7 @@ from kadapter.plots import plot_sweep
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import load_adapter
+from kadapter.tables import markdown, percent
 from kadapter.task import build_task
 from kadapter.timing import interleaved
 from kadapter.training import assemble, finetune, versions

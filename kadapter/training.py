@@ -225,7 +225,14 @@ def _result(
         **costs,
         "steps": trainer.state.global_step,
         "versions": versions(),
+        **({"from_hub": fetched} if (fetched := _from_hub(model)) else {}),
     }
+
+
+def _from_hub(model: KnowledgeModel) -> dict[str, Any]:
+    """Say of which commits the adapters are that came from the Hub: a recipe may name a branch, which moves."""
+    told = {name: adapter.trained_on.get("hub") for name, adapter in model.by_name().items()}
+    return {name: where for name, where in told.items() if where}
 
 
 def versions() -> dict[str, str]:

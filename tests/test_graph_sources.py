@@ -88,10 +88,12 @@ def test_the_card_says_what_the_rows_were_made_from():
         },
         "trained_parameters": 1, "backbone_parameters": 2, "validation": {"accuracy": 0.5}, "versions": {"torch": "2"},
     }  # fmt: skip
-    card = adapter_card("geo", "k-adapter", "minilm", result)
+    backbone = {"name": "minilm", "fingerprint": "0" * 16}
+    said = {"name": "geo", "backbone": backbone, "adapter": {"type": "k-adapter"}, "trained_on": result}
+    card = adapter_card(said)
     assert "| made from | `g.tsv` (graph, `ab12`) |\n| rows | train 1,234 |\n| left out | 5 odd |\n| task |" in card
     del result["data"]["origin"]
-    assert "| content hash | `cd34` |\n| task | t |" in adapter_card("geo", "k-adapter", "minilm", result)
+    assert "| content hash | `cd34` |\n| task | t |" in adapter_card(said)
 
 
 def test_a_data_set_has_the_hash_it_always_had():

@@ -108,18 +108,21 @@ BACKBONES = [
         ),
         licence="Apache-2.0",
         description="all-MiniLM-L6-v2: BERT encoder, 6 layers x 384",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
     ),
     BackboneAlias(
         name="mpnet",
         locate=_mpnet,
         licence="Apache-2.0",
         description="all-mpnet-base-v2: MPNet encoder, 12 layers x 768",
+        hub_id="sentence-transformers/all-mpnet-base-v2",
     ),
     BackboneAlias(
         name="smollm2",
         locate=_smollm2,
         licence="Apache-2.0",
         description="SmolLM2-135M-Instruct: Llama-style decoder, 30 layers x 576",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
     BackboneAlias(
         name="splade-tiny",

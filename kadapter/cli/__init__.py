@@ -9,6 +9,7 @@ import warnings
 import typer
 
 from kadapter.cli import (
+    card,
     compose,
     data,
     demo,
@@ -20,6 +21,7 @@ from kadapter.cli import (
     ledger,
     plugins,
     pretrain,
+    push,
     sweep,
 )
 from kadapter.errors import KadapterError, printable
@@ -31,7 +33,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (plugins, demo, pretrain, compose, finetune, fuse, ledger, sweep, evaluate, inspect, data, foreign):
+for command in (
+    plugins,
+    demo,
+    pretrain,
+    compose,
+    finetune,
+    fuse,
+    ledger,
+    sweep,
+    evaluate,
+    inspect,
+    card,
+    push,
+    data,
+    foreign,
+):
     command.add_to(app)
 
 

@@ -30,7 +30,7 @@ def evaluate(
     if json:
         print_json(report)
         return
-    from kadapter.comparison import cells
+    from kadapter.tables import cells
 
     print_table(f"{run}, in percent", *cells(report))
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kadapter.cli.options import Json, print_facts, print_json, print_table
+from kadapter.cli.options import Json, print_facts, print_json, print_markdown, print_table
 from kadapter.errors import ConfigError
 
 
@@ -29,10 +29,17 @@ def inspect(
     if split is not None or text is not None:
         _print_attention(_watch(what, split, text, data, output), json)
         return
-    from kadapter.inspection import inspect
+    from kadapter.card import card_parts
+    from kadapter.inspection import card_of, inspect
 
     facts = inspect(what)
-    print_json(facts) if json else print_facts(what, facts)
+    card = card_of(what) if "format" in facts else None
+    front, text = card_parts(card or "")
+    if json:
+        print_json({**facts, "card": front} if card else facts)
+        return
+    print_facts(what, facts)
+    print_markdown(text)
 
 
 def _check(split: str | None, text: str | None, data: str | None, output: Path | None) -> None:

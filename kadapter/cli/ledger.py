@@ -27,8 +27,9 @@ def ledger(
     json: Json = False,
 ) -> None:
     """Train a task over nothing, over controls, over each adapter and over all: what does each add?"""
-    from kadapter.comparison import cells, compare
+    from kadapter.comparison import compare
     from kadapter.recipe import Recipe
+    from kadapter.tables import cells
 
     options = {"source.path": data} if data else {}
     said = Recipe.load(recipe).with_options({**options, **parse_assignments(set_ or ())})

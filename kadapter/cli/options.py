@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -74,6 +75,12 @@ def print_facts(title: str, facts: Mapping[str, Any]) -> None:
     """Print a mapping as a table of two columns."""
     table = Table("what", "value", title=Text(title), title_justify="left", show_header=False)
     _print(table, ((name, str(value)) for name, value in facts.items()))
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown to standard output: laid out in a terminal, as it is elsewhere."""
+    console = Console()
+    console.print(Markdown(text)) if console.is_terminal else typer.echo(text)
 
 
 def _print(table: Table, rows: Iterable[Sequence[str]]) -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from kadapter import ConfigError, KnowledgeModel, StorageError, compare, evaluate, load_backbone, pretrain
-from kadapter.comparison import FULL_LEARNING_RATE, as_markdown, summary
+from kadapter.comparison import FULL_LEARNING_RATE, summary
 from kadapter.data import prepare
 from kadapter.evaluation import score
+from kadapter.tables import as_markdown
 
 SEEDS = (0, 1)
 

@@ -213,11 +213,7 @@ def test_everything_tunes_the_backbone_too_and_saves_it(recipe, tmp_path):
 
 def test_without_adapter_a_head_is_trained_on_the_bare_backbone(recipe, tmp_path):
     trained = finetune(recipe.with_options({"adapter": None, "training.epochs": 1}), tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {
-        "README.md",
-        "adapter.json",
-        "adapter.safetensors",
-    }
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {"adapter.json", "adapter.safetensors"}
     assert KnowledgeModel.from_pretrained(tmp_path / "run").plugged == ()
     assert trained.result["trained_parameters"] == 3 * 64 + 3
 

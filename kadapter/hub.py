@@ -1,0 +1,297 @@
+"""The Hugging Face Hub: saved adapters and models go there and come from there, as JSON and safetensors.
+
+Nothing else is fetched: no pickle, no code. `huggingface_hub.ModelHubMixin` does not fit: its `from_pretrained` takes
+an id or a folder of one class, where ours also takes backbones and plugs adapters in; it builds models from arguments
+that are JSON; and it writes a `config.json`, for which a saved model would be taken for a transformers model.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+
+from kadapter.card import adapter_card, model_card
+from kadapter.errors import StorageError
+from kadapter.files import read_json
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo, HfApi
+    from typing_extensions import Unpack
+
+ADAPTER = ("adapter.json", "adapter.safetensors", "README.md")
+MODEL = ("model.json", "model.safetensors", *ADAPTER, *(f"adapters/*/{name}" for name in ADAPTER))
+"""What goes to the Hub and comes from there."""
+
+_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:@([\w./-]+))?")
+
+_SIGNS = {
+    "adapter.json": "an adapter, to be plugged: `adapters=[{id}]`",
+    "model.json": "a whole model, for `KnowledgeModel.from_pretrained({id})`",
+    "adapter_config.json": "an adapter of another library; download it and see `kadapter import`",
+    "config.json": "a transformers model, to be used as a backbone: `--backbone {id}`",
+}
+"""File of a repository -> what lies there, and what to do with it."""
+
+
+class Access(TypedDict, total=False):
+    """How the Hub is reached, by the names that its users know.
+
+    Attributes:
+        token: by default the one of `hf auth login` or `HF_TOKEN`.
+        cache_dir: by default the Hub's own cache.
+        local_files_only: take what the cache has.
+        force_download: fetch again what the cache has.
+    """
+
+    token: str | bool | None
+    cache_dir: str | Path | None
+    local_files_only: bool
+    force_download: bool
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was fetched.
+
+    Attributes:
+        folder: in the cache.
+        repository: "user/name".
+        revision: the commit.
+    """
+
+    folder: Path
+    repository: str
+    revision: str
+
+    @property
+    def pinned(self) -> str:
+        """The id with the commit, which always means the same."""
+        return f"{self.repository}@{self.revision}"
+
+    def as_dict(self) -> dict[str, str]:
+        """Give what is written down of it."""
+        return {"repository": self.repository, "revision": self.revision}
+
+
+def hub_id(text: str | Path) -> tuple[str, str | None] | None:
+    """Take "user/name@revision" apart; None when it cannot be an id of the Hub, which a folder that exists is not."""
+    found = None if isinstance(text, Path) or Path(text).exists() else _ID.fullmatch(text)
+    return (found[1], found[2]) if found else None
+
+
+def is_on_hub(text: str | Path) -> bool:
+    """Say whether only the Hub can have it: it looks like an id, and there is no folder of that name."""
+    return hub_id(text) is not None
+
+
+def fetch_adapter(text: str, **access: Unpack[Access]) -> Fetched:
+    """Fetch an adapter: its files and no other.
+
+    Args:
+        text: "user/name" or "user/name@revision".
+        access: as `Access` says.
+
+    Raises:
+        StorageError: it cannot be had, or the repository holds no adapter.
+    """
+    repository, revision = hub_id(text) or (text, None)
+    try:
+        found = _find(repository, revision, "adapter.json", ADAPTER, access)
+        held = None if found else _held(repository, revision, access)
+    except StorageError as error:
+        there = f"no saved adapter in {text}, which is no folder (`kadapter pretrain … --output {text}` makes one)"
+        raise StorageError(f"{there}; and {error}") from error
+    if found is None:
+        raise StorageError(f"no saved adapter in '{text}' on the Hub, which holds {held}")
+    return found
+
+
+def find_saved(
+    repository: str, revision: str | None = None, sign: str = "model.json", **access: Unpack[Access]
+) -> Fetched | None:
+    """Fetch what is saved in a repository that has the file `sign`; None when it has not, or cannot be looked into."""
+    try:
+        return _find(repository, revision, sign, MODEL, access)
+    except StorageError:
+        # It may still be a backbone that transformers has in its cache, or whose error says more.
+        return None
+
+
+def _find(repository: str, revision: str | None, sign: str, files: tuple[str, ...], access: Access) -> Fetched | None:
+    """Fetch `files` of a repository that has the file `sign`; None when it has not.
+
+    Raises:
+        StorageError: it cannot be had.
+    """
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    where: dict[str, Any] = {**access, "repo_id": repository}
+    api = _api(where.pop("token", None))
+    with _explained(repository, revision):
+        try:
+            found = Path(api.hf_hub_download(filename=sign, revision=revision, **where))
+        except LocalEntryNotFoundError:
+            raise
+        except EntryNotFoundError:
+            return None
+        commit = found.parent.name
+        if access.get("force_download") or not _is_whole(found):
+            api.snapshot_download(revision=commit, allow_patterns=list(files), **where)
+    return Fetched(found.parent, repository, commit)
+
+
+def _is_whole(found: Path) -> bool:
+    return found.name == ADAPTER[0] and found.with_suffix(".safetensors").exists()
+
+
+def push_to_hub(
+    folder: Path | str,
+    repo_id: str,
+    private: bool | None = None,
+    revision: str | None = None,
+    commit_message: str | None = None,
+    token: str | bool | None = None,
+) -> CommitInfo:
+    """Put a saved adapter, run or model on the Hugging Face Hub, in one commit; the repository is made if need be.
+
+    Only what loading needs goes there, and the card: neither results nor recipes as files, nor checkpoints. A card that
+    nobody changed is given the id of the repository.
+
+    Args:
+        folder: of the adapter, run or model.
+        repo_id: "user/name".
+        private: whether a new repository is for its owner alone.
+        revision: a branch, which is made if need be.
+        commit_message: of the commit.
+        token: by default the one of `hf auth login` or `HF_TOKEN`.
+
+    Returns:
+        The address of the commit, a string; `oid` is its hash.
+
+    Raises:
+        StorageError: the folder holds nothing of kadapter, or the Hub refuses.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    files = _files(Path(folder))
+    card = _card(Path(folder), repo_id)
+    api = _api(token)
+    operations = [CommitOperationAdd(name, str(path)) for name, path in files.items() if name != "README.md"]
+    operations += [CommitOperationAdd("README.md", card.encode())] if card else []
+    with _explained(repo_id, revision):
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        message = commit_message or f"Save with kadapter {metadata.version('kadapter')}"
+        return api.create_commit(repo_id, operations, commit_message=message, revision=revision)
+
+
+class Saveable(Protocol):
+    """What can be written to a folder."""
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write it."""
+
+
+class Pushable:
+    """What can be put on the Hub as it is written to a folder."""
+
+    def push_to_hub(self: Saveable, repo_id: str, **options: Any) -> CommitInfo:
+        """Save the model and put it on the Hugging Face Hub.
+
+        Args:
+            repo_id: "user/name".
+            options: `private`, `revision`, `commit_message` and `token`, as `kadapter.push_to_hub` takes them.
+
+        Raises:
+            StorageError: the Hub refuses.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push_to_hub(folder, repo_id, **options)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Give name in the repository -> file."""
+    if not any((folder / sign).is_file() for sign in ("adapter.json", "model.json")):
+        raise StorageError(
+            f"there is no saved adapter, run or model in {folder}; `kadapter pretrain` and `save_pretrained` make one"
+        )
+    found = sorted({path for pattern in MODEL for path in folder.glob(pattern) if path.is_file()})
+    return {path.relative_to(folder).as_posix(): path for path in found}
+
+
+def _card(folder: Path, repository: str) -> str:
+    """Give the folder's card, with the id of the repository where it says how it is used."""
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if (folder / "adapter.json").is_file():
+        said = read_json(folder / "adapter.json", "saved adapter")
+        return adapter_card(said, repository) if text in ("", adapter_card(said)) else text
+    said = read_json(folder / "model.json", "saved model")
+    adapters = {
+        name: read_json(folder / place / "adapter.json", "saved adapter") for name, place in said["adapters"].items()
+    }
+    return model_card(said, adapters, repository) if text in ("", model_card(said, adapters)) else text
+
+
+def _api(token: str | bool | None) -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(token=token, library_name="kadapter", library_version=metadata.version("kadapter"))
+
+
+def _held(repository: str, revision: str | None, access: Access) -> str:
+    """Say what a repository holds, and what to do with that."""
+    with _explained(repository, revision):
+        files = _api(access.get("token")).list_repo_files(repository, revision=revision)
+    known = next((told for sign, told in _SIGNS.items() if sign in files), None)
+    if known:
+        return known.format(id=f'"{repository}"')
+    names = sorted(name for name in files if not name.startswith("."))
+    return f"{', '.join(names[:3]) or 'nothing'}{' …' if names[3:] else ''}; `kadapter push` puts an adapter there"
+
+
+# --- what can be wrong
+
+
+@contextmanager
+def _explained(repository: str, revision: str | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # what a broken connection raises depends on the version of huggingface_hub
+        reason = why(error) or f"{type(error).__name__}: {first_line(error)}"
+        raise StorageError(
+            f"'{repository}'{f', revision {revision},' if revision else ''} on the Hub: {reason}"
+        ) from error
+
+
+def why(error: BaseException) -> str | None:
+    """Say what the Hub's error means and what to do, in one line; None when it is not one of the Hub's."""
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return "it is gated; accept its terms on its page there, and log in (`hf auth login`, or HF_TOKEN)"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "there is no such repository, or it is private; check the id, or log in (`hf auth login`, or HF_TOKEN)"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "it has no such revision; give a branch, a tag or a whole commit hash, or leave it out for `main`"
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
+        if constants.HF_HUB_OFFLINE:
+            return "it is not in the cache, and HF_HUB_OFFLINE=1 forbids to fetch it; run this once without"
+        return f"it is not in the cache, and was not fetched from {constants.ENDPOINT}; check the connection"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.HfHubHTTPError) and status in (401, 403):
+        return "you may not do that there; log in (`hf auth login`, or HF_TOKEN) with a token that may"
+    return first_line(error) if isinstance(error, errors.HfHubHTTPError | errors.HFValidationError) else None
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error that says something."""
+    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
