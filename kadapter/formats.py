@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from kadapter.adapter import Adapter, BackboneInfo
-from kadapter.config import NoOptions, make_config
+from kadapter.config import NoOptions, make_config, replace_options
 from kadapter.errors import ConfigError
 from kadapter.registry import Registry, default_registry
 
@@ -84,11 +84,13 @@ class Format(ABC):
 
 
 def build_format(name: str, options: Mapping[str, Any], registry: Registry | None = None) -> Format:
-    """Build a format by its name.
+    """Build a format by its name; an option inside another one may be said with a dot between.
 
     Raises:
         UnknownNameError: nobody registered it.
         ConfigError: it has no such option.
     """
     kind = (registry or default_registry()).formats[name]
-    return kind(make_config(kind.Config, options, owner=f"format '{name}'"))
+    nested: dict[str, Any] = {}
+    replace_options(nested, options, owner := f"format '{name}'")
+    return kind(make_config(kind.Config, nested, owner))

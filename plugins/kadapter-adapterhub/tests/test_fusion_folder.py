@@ -90,8 +90,8 @@ def test_a_fusion_is_imported_with_its_members(family, members, config, options,
     again, batch = model.adapters[model.plugged[0]], tiny_batch(tiny(family))
     assert again.name == "fusion"
     assert torch.equal(features_of(again, tiny(family), batch), features_of(fusion, tiny(family), batch))
-    origin = again.trained_on["imported"]
-    assert [origin["members"][name]["name"] for name in members] == [*members]
+    origin = again.trained_on["imported"]["origin"]
+    assert [origin["members"][name]["saved_as"] for name in members] == [*members]
 
 
 def test_the_folder_around_stands_for_the_fusion_in_it(folders, imported):
@@ -110,7 +110,7 @@ def test_members_may_lie_elsewhere(folders, imported, tmp_path):
         imported(folder)
     with pytest.raises(ConfigError, match=r"option members names c; the fusion in .* has a, b"):
         imported(folder, members={"c": "somewhere"})
-    assert imported(folder, members={"b": str(tmp_path / "elsewhere")}).plugged
+    assert imported(folder, **{"members.b": str(tmp_path / "elsewhere")}).plugged
 
 
 def test_a_member_is_no_path(folders, imported, described):

@@ -36,7 +36,7 @@ def test_export_and_import_give_the_same(family, case, built, exported, imported
     assert torch.equal(features_of(again, tiny(family), batch), features_of(adapter, tiny(family), batch))
     loaded = load_adapter(tmp_path / "ours" / "geo", tiny(family).info)
     assert_same_tensors(loaded.state_dict(), again.state_dict(), "what is imported is saved")
-    assert loaded.trained_on["imported"]["model_type"] == family
+    assert loaded.trained_on["imported"]["origin"]["trained_on"] == f"tiny-{family}"
 
 
 @pytest.mark.parametrize("width", [384, 768, 1024])

@@ -70,5 +70,5 @@ def read_tensors(folder: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, 
 
 def origin_of(described: Mapping[str, Any]) -> dict[str, Any]:
     """Give what a description says of where it comes from."""
-    said = ("name", "model_name", "model_type", "version", "config")
-    return {entry: described[entry] for entry in said if described.get(entry)}
+    said = {"saved_as": "name", "saved_by": "version", "trained_on": "model_name"}
+    return {entry: described[theirs] for entry, theirs in said.items() if described.get(theirs)}
