@@ -33,16 +33,19 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Give a new folder to write to; it becomes `folder`, which is new or empty, when the block ends well.
+    """Give a new folder to write to; what is in it comes to `folder`, which is new or empty, when the block ends well.
 
     Raises:
         StorageError: it cannot be made or written to.
     """
+    folder = folder.resolve()
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         aside.mkdir(parents=True)
         yield aside
-        os.replace(aside, folder)
+        folder.mkdir(exist_ok=True)
+        for path in aside.iterdir():
+            os.replace(path, folder / path.name)
     except OSError as error:
         if isinstance(error, StorageError):
             raise

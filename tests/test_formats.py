@@ -159,6 +159,16 @@ def test_what_is_exported_is_imported_again(mixed, backbone, registry, tmp_path)
     assert all(torch.equal(again.adapters["out"].state_dict()[key], value) for key, value in MIX.items())
 
 
+def test_an_empty_folder_can_be_the_output_even_the_one_where_one_is(mixed, backbone, registry, tmp_path, monkeypatch):
+    mixed()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    import_adapter("mix", "../Their Mix.v2", backbone, ".", registry=registry)
+    assert sorted(path.name for path in Path().iterdir()) == ["README.md", "adapter.json", "adapter.safetensors"]
+    with pytest.raises(StorageError, match="already holds"):
+        import_adapter("mix", "../Their Mix.v2", backbone, ".", registry=registry)
+
+
 def test_a_format_that_is_only_read_says_so(mixed, backbone, registry, tmp_path):
     import_adapter("mix", mixed(), backbone, tmp_path / "in", registry=registry)
     with pytest.raises(ConfigError, match="format 'mix' is only read"):
@@ -212,6 +222,8 @@ def test_a_malicious_pickle_runs_nothing(tmp_path, monkeypatch, new):
         ({"epoch": 3, "weights": torch.ones(1)}, "holds more than tensors: epoch"),
         ({1: torch.ones(1)}, "holds more than tensors: 1"),
         ({"a": torch.ones(2, 2).to_sparse()}, "holds more than tensors: a"),
+        ({"a": torch.ones(1).expand(1 << 40)}, "holds more than tensors: a"),
+        ({"a": torch.ones(2, device="meta")}, "holds more than tensors: a"),
     ],
 )
 def test_weights_are_tensors_by_name(tmp_path, held, said):
@@ -228,6 +240,15 @@ def test_what_is_no_file_of_weights_is_one_line(tmp_path, damaged):
     with pytest.raises(StorageError, match=r"mix\.bin") as caught:
         read_weights(tmp_path / "mix.bin")
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_weights_cannot_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("kadapter.foreign.FREE_GROWTH", 1 << 16)
+    path = archive(tmp_path / "mix.zip", {"mix/data.pkl": b"", "mix/data/0": b"\0" * (1 << 20)}).rename(
+        tmp_path / "mix.bin"
+    )
+    with pytest.raises(StorageError, match=r"mix\.bin holds over"):
+        read_weights(path)
 
 
 def test_a_torch_that_cannot_read_pickles_safely_reads_none(tmp_path, monkeypatch):
