@@ -34,7 +34,9 @@ def import_(
     name: Annotated[str | None, typer.Option(help="What to call it. Default: as the files or the place are.")] = None,
     reads: Annotated[str | None, typer.Option(help="States that it reads: 0,11,22. Short for --set reads=…")] = None,
     set_: Options = None,
-    compare: Annotated[bool, typer.Option(help="Show what its `compat` changes, on a text with padding.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show what its `compat` changes, on a text with padding.")
+    ] = False,
     text: Annotated[str | None, typer.Option(help="Which text, with --compare.")] = None,
     json: Json = False,
 ) -> None:
@@ -87,7 +89,7 @@ def _print_compared(report: Mapping[str, Any]) -> None:
     print_table(
         f"Features with compat '{report['compat']}' against without, beside {report['padding']} tokens of padding",
         ("token", *columns.values()),
-        [(row["token"], *(f"{row[column]:.4g}" for column in columns)) for row in rows],
+        [(row["token"], *(f"{row[column]:.6f}" for column in columns)) for row in rows],
     )
 
 
@@ -95,9 +97,9 @@ def _print(facts: Mapping[str, Any]) -> None:
     skipped: dict[str, list[str]] = {}
     for tensor, reason in facts["skipped"].items():
         skipped.setdefault(reason, []).append(tensor)
-    flat = {**facts["origin"], **facts}
-    shown = {what: value for what, value in flat.items() if what not in ("output", "origin", "skipped")}
-    print_facts(f"Imported: {facts['output']}", {what: value for what, value in shown.items() if value is not None})
+    apart = ("output", "read_by", "origin", "skipped")
+    own = {what: value for what, value in facts.items() if what not in apart and value is not None}
+    print_facts(f"Imported: {facts['output']}", {**facts["origin"], **own})
     if skipped:
         print_table("Left out", ("why", "tensors"), [(why, ", ".join(names)) for why, names in skipped.items()])
 

@@ -95,7 +95,7 @@ class Microsoft(Format):
             "code": "https://github.com/microsoft/K-Adapter",
             "paper": "https://arxiv.org/abs/2002.01808",
             "file": file.name,
-            "adapter": which,
+            **({"which": which} if which else {}),
             "adapter_skip_layers": self.config.adapter_skip_layers,
             # No file says these; whoever finds other features than published should doubt them first.
             "assumed": [option for option, given in said.items() if not given],
