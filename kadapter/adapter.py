@@ -6,7 +6,7 @@ States are counted from 0, the output of the embeddings, to L, the backbone's la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -147,6 +147,7 @@ class Adapter(nn.Module):
         name: what recipes and the command line call the type.
         Config: a frozen dataclass with the options of the type.
         presets: named sets of options.
+        examples: for the contracts: options to build it with, where the defaults of `Config` will not do.
         reads: the states that `forward` wants to find in its `HiddenStates`.
         borrows: the layers whose calls it wants to find there too.
         edits: the sites of the backbone that `edit` rewrites. With any, the adapter has a pass of its own, which nobody
@@ -161,6 +162,7 @@ class Adapter(nn.Module):
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
     reads: tuple[int, ...] = ()
     borrows: tuple[int, ...] = ()
     edits: frozenset[Site] = frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -20,12 +20,14 @@ class Composition(nn.Module):
     Attributes:
         name: what recipes and the command line call it.
         Config: a frozen dataclass with its options.
+        examples: for the contracts: options to build it with, where the defaults of `Config` will not do.
         plugged: the names that it has parameters for.
         reads_backbone: whether it looks at the backbone's own last state; if not, that may never be computed.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
     reads_backbone: ClassVar[bool] = True
 
     def __init__(self, config: Any, width: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,12 +43,16 @@ class KnowledgeSource(ABC):
         Config: a frozen dataclass with its options, beside path and seed.
         description: one line for people.
         needs_path: whether the user must say where the data lies.
+        examples: for the contracts: options; the `path` of a small sample, or a function that makes one in an empty
+            folder and gives its path, or raises DataError where that cannot be; and the `task`, as in a recipe, that
+            the rows are for.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
     description: ClassVar[str] = ""
     needs_path: ClassVar[bool] = True
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 
 from kadapter.config import make_config
 from kadapter.registry import Registry, default_registry
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset, DatasetDict
     from transformers import PreTrainedTokenizerBase
 
@@ -43,6 +43,7 @@ class Task(ABC):
         metric: the metric that chooses the best checkpoint; higher is better.
         columns: the columns it needs in the rows.
         fields: what the head reads of a batch, beside the hidden states.
+        examples: for the contracts: options, and a few `rows` with every case that matters.
     """
 
     name: ClassVar[str]
@@ -50,6 +51,7 @@ class Task(ABC):
     metric: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     fields: ClassVar[frozenset[str]] = frozenset()
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -85,6 +87,17 @@ class Task(ABC):
         there with -100.
         """
         return logits
+
+    def part(self, sizes: Sequence[int], padding_side: str) -> tuple[slice | list[int], ...]:
+        """Say where the logits of one example, of these sizes, stand among its logits in a padded batch."""
+        return tuple(slice(-size, None) if padding_side == "left" else slice(size) for size in sizes)
+
+    def best_logits(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Give the best there are for `labels`, in the shape of `logits`: what a perfect model would say.
+
+        By default, for labels that are numbers of classes; below 0 stands for "not asked".
+        """
+        return np.eye(logits.shape[-1])[labels.clip(0)]
 
     @abstractmethod
     def metrics(self, predictions: np.ndarray, labels: np.ndarray, examples: Dataset) -> dict[str, float]:

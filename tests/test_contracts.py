@@ -10,13 +10,42 @@ import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
 
-from kadapter import Adapter, BackboneError, KnowledgeModel, Registry, Site, hookimpl
+from kadapter import (
+    Adapter,
+    BackboneError,
+    Composition,
+    ConfigError,
+    KadapterError,
+    Knowledge,
+    KnowledgeModel,
+    KnowledgeModule,
+    KnowledgeSource,
+    Registry,
+    Site,
+    build_adapter,
+    hookimpl,
+    load_backbone,
+    save_adapter,
+)
 from kadapter.builtin.tasks.markers import MarkerHead
 from kadapter.builtin.tasks.relation_classification import (
     RelationClassification,
     RelationClassificationConfig,
 )
-from kadapter.testing import FAMILIES, AdapterContract, TaskContract, fill_randomly, tiny_backbone, tiny_batch
+from kadapter.testing import (
+    FAMILIES,
+    AdapterContract,
+    CompositionContract,
+    KnowledgeContract,
+    SourceContract,
+    TaskContract,
+    fill_randomly,
+    save_tiny_backbone,
+    tiny_backbone,
+    tiny_batch,
+)
+from kadapter.testing.source_contract import sample_of
+from knowledge_data import DataError, by_text, split_by_group
 
 
 def registry_of(hook, thing):
@@ -419,6 +448,304 @@ def test_a_task_that_breaks_a_rule_is_found(kind, test, side):
     contract, given = task_case(kind, side)
     with pytest.raises((AssertionError, KeyError)):
         run(contract, test, **given)
+
+
+# --- compositions
+
+
+class GoodComposition(Composition):
+    """Weighs each adapter's features by a number of its own."""
+
+    name = "one-of-a-test"
+
+    def __init__(self, config, width):
+        super().__init__(config, width)
+        self.weights = nn.ParameterDict()
+
+    def grow(self, name):
+        self.weights[name] = nn.Parameter(torch.ones(()))
+
+    def forward(self, hidden, features):
+        return hidden + sum(self.weights[name] * features[name] for name in sorted(features))
+
+
+class AddsToNothing(GoodComposition):
+    def forward(self, hidden, features):
+        return super().forward(hidden, features) + 1
+
+
+class OnlyTheFirstTokens(GoodComposition):
+    def forward(self, hidden, features):
+        return super().forward(hidden, features)[:, :1]
+
+
+class WritesFeatures(GoodComposition):
+    def forward(self, hidden, features):
+        return super().forward(hidden, {name: tensor.mul_(2) for name, tensor in features.items()})
+
+
+class FirstCountsDouble(GoodComposition):
+    def forward(self, hidden, features):
+        return super().forward(hidden, features) + next(iter(features.values()), 0)
+
+
+class StartsAgain(GoodComposition):
+    def plug(self, name):
+        self.grow(name)
+
+
+class MeanOfTokens(GoodComposition):
+    def forward(self, hidden, features):
+        return super().forward(hidden, features) + (hidden.mean(1, keepdim=True) if features else 0)
+
+
+class ReadsInSilence(GoodComposition):
+    reads_backbone = False
+
+
+class ForgetsAnAdapter(GoodComposition):
+    def forward(self, hidden, features):
+        return super().forward(hidden, dict([*features.items()][:1]))
+
+
+def composition_case(kind):
+    """A contract for a composition, and what its tests ask for."""
+    contract = CompositionContract()
+    contract.options, contract.registry = {"name": kind.name}, registry_of("register_compositions", kind)
+    hidden, first, second = torch.randn(3, 2, 5, 8, generator=torch.Generator().manual_seed(0))
+    return contract, {"hidden": hidden, "features": {"first": first, "second": second}}
+
+
+@pytest.mark.parametrize(
+    "test", sorted({*rules_of(CompositionContract)} - {"test_it_says_whether_it_reads_the_backbone"})
+)
+def test_a_good_composition_keeps_every_law(test):
+    contract, given = composition_case(GoodComposition)
+    run(contract, test, **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (AddsToNothing, "test_without_adapters_it_gives_the_backbone_back"),
+        (OnlyTheFirstTokens, "test_it_gives_the_shape_of_a_state"),
+        (WritesFeatures, "test_nothing_that_it_is_given_is_changed"),
+        (FirstCountsDouble, "test_the_order_of_plugging_does_not_matter"),
+        (StartsAgain, "test_what_was_learned_stays"),
+        (MeanOfTokens, "test_each_token_is_mixed_by_itself"),
+        (ReadsInSilence, "test_it_says_whether_it_reads_the_backbone"),
+        (ForgetsAnAdapter, "test_gradients_reach_the_features_and_every_parameter"),
+    ],
+)
+def test_a_composition_that_breaks_a_law_is_found(kind, test):
+    contract, given = composition_case(kind)
+    with pytest.raises(AssertionError):
+        run(contract, test, **given)
+
+
+# --- sources
+
+
+class GoodSource(KnowledgeSource):
+    """Reads a label and a text from each line, and splits by the text."""
+
+    name = "one-of-a-test"
+    description = "a label and a text in each line"
+    examples = ({"path": lambda folder: written(folder / "lines.txt")},)
+
+    def load(self, path, seed):
+        if not path.exists():
+            raise DataError("does not exist", "give a file", where=str(path))
+        rows = Dataset.from_list(self.rows(path))
+        return Knowledge(self.split(rows, seed), {"empty line": 1}, "CC0-1.0")
+
+    def rows(self, path):
+        lines = [line.split(maxsplit=1) for line in path.read_text().splitlines() if line]
+        return [{"text": text, "text_pair": "", "label": label} for label, text in lines]
+
+    def split(self, rows, seed):
+        return split_by_group(rows, by_text(rows), seed)
+
+
+def written(path):
+    path.write_text("\n".join(f"{number % 2} the boat {number}" for number in range(12)))
+    return path
+
+
+class SaysNothing(GoodSource):
+    description = ""
+
+
+class KeepsASet(GoodSource):
+    @dataclass(frozen=True)
+    class Config:
+        kinds: frozenset[str] = frozenset({"a"})
+
+
+class NothingToTest(GoodSource):
+    def split(self, rows, seed):
+        splits = super().split(rows, seed)
+        return DatasetDict({name: splits[name] for name in ("train", "validation")})
+
+
+class AnotherSplitEachTime(GoodSource):
+    times = iter(range(100))
+
+    def split(self, rows, seed):
+        return super().split(rows, seed + next(self.times))
+
+
+class AsksWhatItTaught(GoodSource):
+    def split(self, rows, seed):
+        return DatasetDict(dict.fromkeys(("train", "validation", "test"), rows))
+
+
+class AsksAPairThatItTaught(GoodSource):
+    """The same two entities, with another text."""
+
+    def rows(self, path):
+        return [{**row, "subject_id": "Q1", "object_id": f"Q{len(row['text'])}"} for row in super().rows(path)]
+
+
+class GivesBytes(GoodSource):
+    def rows(self, path):
+        return [{**row, "raw": row["text"].encode()} for row in super().rows(path)]
+
+
+class CountsInWords(GoodSource):
+    def load(self, path, seed):
+        return replace(super().load(path, seed), skipped={"empty line": "some"})
+
+
+class OfUnknownLicence(GoodSource):
+    def load(self, path, seed):
+        return replace(super().load(path, seed), licence="")
+
+
+class FailsWithoutWords(GoodSource):
+    def load(self, path, seed):
+        path.read_text()
+        return super().load(path, seed)
+
+
+class ReadsLessEachTime(GoodSource):
+    asked = iter(range(100))
+
+    def rows(self, path):
+        return super().rows(path)[next(self.asked) :]
+
+
+class OfOtherColumns(GoodSource):
+    def rows(self, path):
+        return [{"sentence": row["text"], "text": row["text"]} for row in super().rows(path)]
+
+
+SEQUENCES = {"name": "sequence-classification"}
+
+
+def source_case(kind, tmp_path):
+    """A contract for a source, and what its tests ask for."""
+    contract = SourceContract()
+    contract.options, contract.task = {"name": kind.name}, SEQUENCES
+    contract.registry = registry_of("register_knowledge_sources", kind)
+    said = {"name": kind.name, "path": written(tmp_path / "lines.txt")}
+    source = kind()
+    knowledge = source.load(said["path"], seed=0)
+    return contract, {"said": said, "source": source, "knowledge": knowledge, "tmp_path": tmp_path}
+
+
+@pytest.mark.parametrize("test", rules_of(SourceContract))
+def test_a_good_source_keeps_every_law(test, tmp_path):
+    contract, given = source_case(GoodSource, tmp_path)
+    run(contract, test, **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (SaysNothing, "test_it_says_what_it_reads"),
+        (KeepsASet, "test_its_options_survive_json"),
+        (NothingToTest, "test_there_are_three_splits_with_rows"),
+        (AnotherSplitEachTime, "test_the_same_seed_gives_the_same_splits"),
+        (AsksWhatItTaught, "test_no_row_and_no_fact_is_in_two_splits"),
+        (AsksAPairThatItTaught, "test_no_row_and_no_fact_is_in_two_splits"),
+        (GivesBytes, "test_rows_are_plain"),
+        (CountsInWords, "test_what_was_skipped_is_counted"),
+        (OfUnknownLicence, "test_the_licence_is_said"),
+        (FailsWithoutWords, "test_a_path_that_leads_nowhere_is_an_error"),
+        (ReadsLessEachTime, "test_recipes_can_name_it"),
+        (OfOtherColumns, "test_rows_fit_the_task"),
+    ],
+)
+def test_a_source_that_breaks_a_law_is_found(kind, test, tmp_path):
+    contract, given = source_case(kind, tmp_path)
+    with pytest.raises((AssertionError, DataError, ConfigError, FileNotFoundError, TypeError)):
+        run(contract, test, **given)
+
+
+def test_a_sample_is_made_in_a_folder_of_its_own(tmp_path):
+    assert sample_of(GoodSource, tmp_path / "new")["path"] == tmp_path / "new" / "lines.txt"
+
+
+# --- knowledge
+
+GOOD_KNOWLEDGE = KnowledgeModule(
+    name="one-of-a-test",
+    description="labels of lines",
+    adapter={"type": "scalar-mix"},
+    task=SEQUENCES,
+    source={"name": GoodSource.name},
+    training={"batch_size": 4},
+)
+
+
+def knowledge_case(module, tmp_path):
+    """A contract for a kind of knowledge, and what its tests ask for."""
+    contract = KnowledgeContract()
+    gives = {
+        "register_knowledge": hookimpl(lambda: [module]),
+        "register_knowledge_sources": hookimpl(lambda: [GoodSource]),
+    }
+    contract.name, contract.registry = module.name, Registry([], ["kadapter.builtin", SimpleNamespace(**gives)])
+    return contract, {"module": module, "backbone": tiny_backbone("roberta"), "tmp_path": tmp_path}
+
+
+@pytest.mark.parametrize("test", sorted({*rules_of(KnowledgeContract)} - {"test_its_weights_load"}))
+def test_good_knowledge_keeps_every_law(test, tmp_path):
+    contract, given = knowledge_case(GOOD_KNOWLEDGE, tmp_path)
+    run(contract, test, **given)
+
+
+@pytest.mark.parametrize(
+    ("changed", "test"),
+    [
+        ({"task": {"name": "no-such-task"}}, "test_everything_that_it_names_is_installed"),
+        ({"adapter": {"type": "no-such-type"}}, "test_everything_that_it_names_is_installed"),
+        ({"training": {"epoch": 3}}, "test_its_recipe_is_read_back"),
+        ({"adapter": {"type": "k-adapter", "reads": [9]}}, "test_its_adapter_fits_any_backbone"),
+        ({"task": {"name": "question-answering"}}, "test_it_can_be_pretrained_and_plugged"),
+    ],
+)
+def test_knowledge_that_breaks_a_law_is_found(changed, test, tmp_path):
+    contract, given = knowledge_case(replace(GOOD_KNOWLEDGE, **changed), tmp_path)
+    with pytest.raises(KadapterError):
+        run(contract, test, **given)
+
+
+def with_weights(folder):
+    """Knowledge whose weights lie in a folder, made for a tiny backbone that lies beside it."""
+    backbone = load_backbone(save_tiny_backbone("roberta", folder / "tiny"))
+    save_adapter(folder / "weights", build_adapter(GOOD_KNOWLEDGE.adapter, backbone.info), "it")
+    return replace(GOOD_KNOWLEDGE, weights={backbone.info.fingerprint: folder / "weights"})
+
+
+def test_weights_that_load_keep_the_law_and_others_are_found(tmp_path):
+    good = with_weights(tmp_path)
+    contract, given = knowledge_case(good, tmp_path)
+    run(contract, "test_its_weights_load", **given)
+    contract, given = knowledge_case(replace(good, weights={"0" * 16: tmp_path / "weights"}), tmp_path)
+    with pytest.raises(AssertionError, match="was trained on"):
+        run(contract, "test_its_weights_load", **given)
 
 
 # --- tiny backbones

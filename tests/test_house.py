@@ -46,8 +46,8 @@ LAYERS = [
         "training",
         "watching",
     },
-    {"comparison", "demo", "describing", "stages", "sweeping"},
-    {"__main__", "cli", "testing", "wheel"},
+    {"authoring", "comparison", "demo", "describing", "stages", "sweeping"},
+    {"__main__", "cli", "pytest_plugin", "testing", "wheel"},
 ]
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
 TOP = len(LAYERS) - 1
@@ -142,7 +142,7 @@ def test_modules_do_not_import_in_circles():
     assert list(networkx.simple_cycles(graph)) == []
 
 
-@pytest.mark.parametrize("module", ["kadapter", "kadapter.registry"])
+@pytest.mark.parametrize("module", ["kadapter", "kadapter.registry", "kadapter.pytest_plugin"])
 def test_importing_is_cheap(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'kadapter.builtin' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0, f"{module} imports torch"

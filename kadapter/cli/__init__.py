@@ -19,6 +19,7 @@ from kadapter.cli import (
     fuse,
     inspect,
     ledger,
+    new,
     plugins,
     pretrain,
     push,
@@ -48,6 +49,7 @@ for command in (
     push,
     data,
     foreign,
+    new,
 ):
     command.add_to(app)
 

@@ -18,7 +18,10 @@ from kadapter.testing.backbones import (
     tiny_batch,
     tiny_tokenizer,
 )
+from kadapter.testing.composition_contract import CompositionContract
 from kadapter.testing.facts import WORDS, tiny_facts
+from kadapter.testing.knowledge_contract import KnowledgeContract
+from kadapter.testing.source_contract import SourceContract
 from kadapter.testing.task_contract import TaskContract
 
 __all__ = [
@@ -26,6 +29,9 @@ __all__ = [
     "SENTENCES",
     "WORDS",
     "AdapterContract",
+    "CompositionContract",
+    "KnowledgeContract",
+    "SourceContract",
     "TaskContract",
     "fill_randomly",
     "save_tiny_backbone",

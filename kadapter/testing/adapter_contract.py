@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,47 +19,33 @@ from kadapter import (
     BackboneError,
     ConfigError,
     KnowledgeModel,
-    Registry,
     Site,
     StorageError,
     build_adapter,
     load_adapter,
     save_adapter,
 )
-from kadapter.testing.backbones import SENTENCES, fill_randomly, tiny_backbone, tiny_batch
+from kadapter.testing.backbones import SENTENCES, fill_randomly, tiny_batch
 from kadapter.testing.comparing import TOLERANCE, assert_close, assert_same, assert_same_tensors, features_of
-
-_OF_STORAGE = (
-    "test_it_is_not_loaded_for_another_backbone",
-    "test_a_missing_tensor_is_an_error",
-    "test_an_unknown_tensor_is_an_error",
-    "test_an_unknown_option_is_an_error",
-)
+from kadapter.testing.on_backbones import OnBackbones
 
 
-class AdapterContract:
+class AdapterContract(OnBackbones):
     """Holds a type of adapter to the laws. Its parameters are filled at random: an adapter at its start may do nothing.
 
     Attributes:
         options: of the adapter, with its `type`.
-        families: of `FAMILIES`; each gives a tiny backbone on which every law is tested.
-        registry: where the type is looked up; None is what is installed.
     """
 
     options: ClassVar[Mapping[str, Any]]
-    families: ClassVar[Sequence[str]] = ("roberta", "gpt2")
-    registry: ClassVar[Registry | None] = None
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run every test once for each family; those about what is saved, which is the same in all, for the first."""
-        if "backbone" in metafunc.fixturenames:
-            of_storage = metafunc.function.__name__ in _OF_STORAGE
-            metafunc.parametrize("backbone", self.families[:1] if of_storage else self.families, indirect=True)
-
-    @pytest.fixture
-    def backbone(self, request: pytest.FixtureRequest) -> Backbone:
-        """Give the backbone. A subclass may give another one."""
-        return tiny_backbone(request.param)
+    once: ClassVar[frozenset[str]] = frozenset(
+        {
+            "test_it_is_not_loaded_for_another_backbone",
+            "test_a_missing_tensor_is_an_error",
+            "test_an_unknown_tensor_is_an_error",
+            "test_an_unknown_option_is_an_error",
+        }
+    )
 
     @pytest.fixture
     def adapter(self, backbone: Backbone) -> Adapter:
@@ -73,21 +59,21 @@ class AdapterContract:
         return adapter.eval()
 
     def test_it_asks_for_states_layers_and_sites_that_there_are(self, adapter: Adapter, backbone: Backbone) -> None:
-        """States are counted from 0 to L, layers from 1 to L."""
+        """It reads states 0 to L, borrows layers 1 to L and edits sites that there are."""
         nowhere = [site for site in adapter.edits if site not in backbone.info.sites]
         assert not nowhere, f"edits {nowhere}"
         assert set(adapter.reads) <= set(range(backbone.info.layers + 1)), f"reads {adapter.reads}"
         assert set(adapter.borrows) <= set(range(1, backbone.info.layers + 1)), f"borrows {adapter.borrows}"
 
     def test_features_have_the_shape_of_a_state(self, adapter: Adapter, backbone: Backbone) -> None:
-        """(B, T, W), finite, and made of nothing but the states and calls that the adapter asked for."""
+        """Features are (B, T, W), finite, and made of nothing but the states and calls that it asked for."""
         batch = tiny_batch(backbone)
         features = features_of(adapter, backbone, batch)
         assert features.shape == (*batch["input_ids"].shape, backbone.info.width)
         assert features.isfinite().all(), "features are not finite"
 
     def test_states_are_read_and_not_written(self, adapter: Adapter, backbone: Backbone) -> None:
-        """Other adapters work on the same states, and passes go on with what an edit was given: nothing may change."""
+        """States are read, never written, as is what an edit is given: others work on them too."""
         own = {"editor": adapter} if adapter.edits else {}
         with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(adapter, "edit", _watched(adapter.edit))
@@ -104,7 +90,7 @@ class AdapterContract:
         assert_same(features_of(adapter, backbone, batch), first, "a second pass gives other features")
 
     def test_unplugging_gives_the_backbone_back(self, adapter: Adapter, backbone: Backbone) -> None:
-        """Bit for bit, even after the adapter was trained."""
+        """Unplugging it gives the backbone back bit for bit, even after it was trained."""
         batch, model = tiny_batch(backbone), KnowledgeModel(backbone).eval()
         bare, weights = _last(model, batch), _copied(backbone)
         model.plug("plugged", adapter, self.registry)
@@ -116,7 +102,7 @@ class AdapterContract:
         assert_same_tensors(backbone.state_dict(), weights, "a weight of the backbone has changed")
 
     def test_gradients_reach_the_adapter_and_not_the_backbone(self, adapter: Adapter, backbone: Backbone) -> None:
-        """The backbone is frozen: nothing of it gets a gradient, and something of the adapter does."""
+        """Gradients reach the adapter, and nothing of the backbone, which is frozen."""
         model = KnowledgeModel(backbone)
         model.plug("plugged", adapter, self.registry)
         _backward(model, tiny_batch(backbone), "plugged")
@@ -128,7 +114,7 @@ class AdapterContract:
             assert any(gradient.any() for gradient in gradients), "the adapter gets no gradient"
 
     def test_other_adapters_do_not_change_the_features(self, adapter: Adapter, backbone: Backbone) -> None:
-        """Plugging, training and unplugging a second one leaves the features of the first as they are, and its own.
+        """Non-interaction: plugging, training or unplugging another adapter never changes its features, nor it theirs.
 
         The second is one of the same type, and then one that reads every state of the clean pass.
         """
@@ -149,7 +135,7 @@ class AdapterContract:
 
     @pytest.mark.parametrize("side", ["right", "left"])
     def test_padding_and_batch_mates_do_not_matter(self, adapter: Adapter, backbone: Backbone, side: str) -> None:
-        """A sentence has the same features alone as in a batch, up to float tolerance."""
+        """Padding and neighbours in the batch do not change the features of a sentence, up to float tolerance."""
         bare = KnowledgeModel(backbone).eval()
         own_states = _alone_and_in_a_batch(lambda batch: _last(bare, batch), backbone, side)
         if not all(torch.allclose(alone, together, atol=TOLERANCE) for _, alone, together in own_states):
@@ -159,7 +145,7 @@ class AdapterContract:
             assert_close(together, alone, f"'{sentence}' in a batch, padded on the {side}")
 
     def test_later_tokens_do_not_change_earlier_features(self, adapter: Adapter, backbone: Backbone) -> None:
-        """On a causal backbone an adapter is causal."""
+        """On a causal backbone it is causal: later tokens do not change the features of earlier ones."""
         if not backbone.info.causal:
             pytest.skip("the backbone is not causal")
         batch = tiny_batch(backbone, SENTENCES[:1])
@@ -172,7 +158,7 @@ class AdapterContract:
             assert_close(after[:, :position], before[:, :position], f"tokens from {position} on were changed")
 
     def test_what_is_saved_is_loaded_bit_for_bit(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
-        """Config, tensors and features are those that were saved."""
+        """What is saved is loaded bit for bit: config, tensors and features."""
         loaded = self._saved_and_loaded(adapter, backbone, tmp_path).eval()
         batch = tiny_batch(backbone)
         assert loaded.config == adapter.config
@@ -181,25 +167,25 @@ class AdapterContract:
         assert_same(features_of(loaded, backbone, batch), expected, "the loaded adapter gives other features")
 
     def test_it_is_not_loaded_for_another_backbone(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
-        """The fingerprint in `adapter.json` is that of the backbone it was made for."""
+        """It is not loaded for another backbone than the one it was made for."""
         save_adapter(tmp_path, adapter, "saved", registry=self.registry)
         with pytest.raises(BackboneError, match="fingerprint"):
             load_adapter(tmp_path, replace(backbone.info, fingerprint="0" * 16), self.registry)
 
     def test_a_missing_tensor_is_an_error(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
-        """No tensor keeps its initial value in silence."""
+        """A missing tensor is an error: none keeps its initial value in silence."""
         if not adapter.state_dict():
             pytest.skip("the adapter has no tensors")
         with pytest.raises(StorageError, match="lacks"):
             self._saved_and_loaded(adapter, backbone, tmp_path, lambda tensors: tensors.popitem())
 
     def test_an_unknown_tensor_is_an_error(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
-        """No saved tensor is left out in silence."""
+        """An unknown tensor is an error: none is left out in silence."""
         with pytest.raises(StorageError, match="has unknown no_such_tensor"):
             self._saved_and_loaded(adapter, backbone, tmp_path, lambda t: t.update(no_such_tensor=torch.ones(1)))
 
     def test_an_unknown_option_is_an_error(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
-        """No saved option is left out in silence."""
+        """An unknown option is an error: none is left out in silence."""
         save_adapter(tmp_path, adapter, "saved", registry=self.registry)
         description = json.loads((tmp_path / "adapter.json").read_text())
         description["adapter"]["no_such_option"] = 1

@@ -50,22 +50,6 @@ class Contract(TaskContract):
     def rows(self):
         return treebank()
 
-    def perfect_logits(self, logits, labels):
-        best = np.zeros_like(logits)
-        for index in np.ndindex(labels.shape[:2]):
-            head, relation, _ = labels[index]
-            if head >= 0:
-                best[(*index, head, 0)] = 1
-                if relation >= 0:
-                    best[(*index, head, 1 + relation)] = 1
-        return best
-
-    def part(self, sizes, side):
-        tokens, candidates, _ = sizes
-        # The root comes first among the candidates, wherever the padding is.
-        places = [0, *range(1 - candidates, 0)] if side == "left" else [*range(candidates)]
-        return (slice(-tokens, None) if side == "left" else slice(tokens), places)
-
 
 class TestHeads(Contract):
     pass

@@ -29,18 +29,12 @@ def encoded(tokenizer, *rows, **options):
     return build_task({**NAME, "choices": 2, **options}).encode(Dataset.from_list([*rows]), tokenizer)
 
 
-class ChoiceContract(TaskContract):
+class TestMultipleChoice(TaskContract):
     options = NAME
-
-    def rows(self):
-        return DatasetDict(train=ROWS, validation=ROWS, test=ROWS)
-
-
-class TestMultipleChoice(ChoiceContract):
     families = ("roberta", "bert", "gpt2")
 
 
-class TestMultipleChoiceByTheLastTokenOfContextsThatAreCut(ChoiceContract):
+class TestMultipleChoiceByTheLastTokenOfContextsThatAreCut(TaskContract):
     options = {**NAME, "pool": "last", "max_length": 8}
 
 

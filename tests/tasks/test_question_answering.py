@@ -51,30 +51,12 @@ def pointed(context, offsets, label):
     return context[offsets[label[0]][0] : offsets[label[1]][1]]
 
 
-class AnswerContract(TaskContract):
-    options = NAME
-
-    def perfect_logits(self, logits, labels):
-        best = np.zeros_like(logits)
-        for question, window, side in np.argwhere(labels >= 0):
-            best[question, window, labels[question, window, side], side] = 9
-        return best
-
-    def part(self, sizes, side):
-        windows, tokens, both = sizes
-        return slice(windows), slice(-tokens, None) if side == "left" else slice(tokens), slice(both)
-
-
-class TestQuestionAnswering(AnswerContract):
+class TestQuestionAnswering(TaskContract):
     options = {**NAME, "max_length": 14, "stride": 4}
     families = ("roberta", "bert", "gpt2")
 
-    def rows(self):
-        rows = rows_of(*ANSWERED)
-        return DatasetDict(train=rows, validation=rows, test=rows)
 
-
-class TestQuestionAnsweringWithoutAnswers(AnswerContract):
+class TestQuestionAnsweringWithoutAnswers(TaskContract):
     options = {**NAME, "max_length": 16, "stride": 4}
 
     def rows(self):

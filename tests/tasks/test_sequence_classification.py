@@ -31,22 +31,16 @@ def encoded(tokenizer, *rows, **options):
     return build_task({**NAME, "labels": LABELS, **options}).encode(Dataset.from_list([*rows]), tokenizer)
 
 
-class SequenceContract(TaskContract):
+class TestSequenceClassification(TaskContract):
     options = NAME
-
-    def rows(self):
-        return DatasetDict(train=ROWS, validation=ROWS, test=ROWS)
-
-
-class TestSequenceClassification(SequenceContract):
     families = ("roberta", "bert", "gpt2")
 
 
-class TestSequenceClassificationByTheFirstToken(SequenceContract):
+class TestSequenceClassificationByTheFirstToken(TaskContract):
     options = {**NAME, "pool": "first", "max_length": 6}
 
 
-class TestSequenceClassificationByTheLastToken(SequenceContract):
+class TestSequenceClassificationByTheLastToken(TaskContract):
     options = {**NAME, "pool": "last"}
 
 

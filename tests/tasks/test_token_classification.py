@@ -45,15 +45,9 @@ class TestTokenClassification(TaskContract):
     options = NAME
     families = ("roberta", "bert", "gpt2")
 
-    def rows(self):
-        return DatasetDict(train=ROWS, validation=ROWS, test=ROWS)
-
 
 class TestTokenClassificationOfSentencesThatAreCut(TaskContract):
     options = {**NAME, "max_length": 7}
-
-    def rows(self):
-        return DatasetDict(train=ROWS, validation=ROWS, test=ROWS)
 
 
 # --- where the labels stand

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from kadapter import Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
@@ -25,6 +25,7 @@ from knowledge_data import (
     read_squad,
     read_tagged,
     read_typing,
+    sample_path,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Format(NamedTuple):
 _CONLL = (".txt", ".conll", ".tsv", ".bio", ".annotated")
 _TAGGED = Format(read_tagged, by_words, _CONLL)
 _TYPING = Format(read_typing, by_text, _CONLL)
+
+
+def _sample(reader: str, task: str) -> Sequence[Mapping[str, Any]]:
+    return ({"path": sample_path(reader), "task": {"name": task}},)
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class TaggedWords(DownstreamFiles):
 
     name: ClassVar[str] = "tagged-words"
     description: ClassVar[str] = "file or folder of CoNLL-style text: a word, a tab or space, a BIO tag"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("tagged", "token-classification")
     format: ClassVar[Format] = _TAGGED
 
 
@@ -98,6 +104,7 @@ class TaggedTyping(DownstreamFiles):
 
     name: ClassVar[str] = "tagged-typing"
     description: ClassVar[str] = "the mentions of tagged-words with their types, one by one"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("typing", "entity-typing")
     format: ClassVar[Format] = _TYPING
 
 
@@ -130,6 +137,7 @@ class CosmosQA(DownstreamFiles):
 
     name: ClassVar[str] = "cosmosqa"
     description: ClassVar[str] = "CosmosQA CSV: context, question, answer0 … answer3, label"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("cosmosqa", "multiple-choice")
     format: ClassVar[Format] = Format(read_cosmosqa, by_context, (".csv",))
     licence: ClassVar[str] = "CC BY 4.0"
 
@@ -139,6 +147,7 @@ class PIQA(DownstreamFiles):
 
     name: ClassVar[str] = "piqa"
     description: ClassVar[str] = "PIQA JSONL: goal, sol1, sol2; labels in NAME-labels.lst beside it"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("piqa", "multiple-choice")
     format: ClassVar[Format] = Format(read_piqa, by_context, (".jsonl",))
     licence: ClassVar[str] = "Academic Free License 3.0"
 
@@ -148,6 +157,7 @@ class CODAH(DownstreamFiles):
 
     name: ClassVar[str] = "codah"
     description: ClassVar[str] = "CODAH TSV: category, prompt, four completions, index of the right one"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("codah", "multiple-choice")
     format: ClassVar[Format] = Format(read_codah, by_context, (".tsv",))
     licence: ClassVar[str] = "ODC-BY"
 
@@ -157,6 +167,7 @@ class SICK(DownstreamFiles):
 
     name: ClassVar[str] = "sick"
     description: ClassVar[str] = "SICK TSV: sentence_A, sentence_B, entailment_judgment"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("sick", "sequence-classification")
     format: ClassVar[Format] = Format(read_sick, by_sentences, (".txt", ".tsv"))
     licence: ClassVar[str] = "CC BY-NC-SA 3.0"
 
@@ -166,6 +177,7 @@ class SQuAD(DownstreamFiles):
 
     name: ClassVar[str] = "squad"
     description: ClassVar[str] = "SQuAD JSON 1.1 or 2.0: data, paragraphs, qas; or a folder with train and dev"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("squad", "question-answering")
     format: ClassVar[Format] = Format(read_squad, by_context, (".json",))
     licence: ClassVar[str] = "CC BY-SA 4.0"
 

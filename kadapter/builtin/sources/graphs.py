@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,9 +11,12 @@ from datasets import Dataset, DatasetDict
 
 from kadapter import ConfigError, Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import GraphOptions, graph_rows, hash_inputs, read_built
+from knowledge_data import GraphOptions, build, graph_rows, hash_inputs, read_built, sample_path
 
 _UNSAID = "see the data's publisher"
+_HARBOUR = sample_path("harbour")
+_SAID = {"templates": str(_HARBOUR / "templates.yaml"), "labels": str(_HARBOUR / "labels.tsv")}
+_RELATIONS = {"name": "relation-classification"}
 
 
 class Graph(KnowledgeSource):
@@ -22,6 +25,10 @@ class Graph(KnowledgeSource):
     name: ClassVar[str] = "graph"
     Config: ClassVar[type] = GraphOptions
     description: ClassVar[str] = "triples (file or folder) and a YAML file of templates: relation -> phrasings"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"path": _HARBOUR / "triples.tsv", **_SAID, "task": _RELATIONS},
+        {"path": _HARBOUR / "triples.tsv", **_SAID, "objective": "choice", "task": {"name": "multiple-choice"}},
+    )
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Say the graph, true and false, in three splits; what is held out is an option."""
@@ -35,6 +42,14 @@ class Graph(KnowledgeSource):
             "seed": seed,
         }
         return Knowledge(made.splits, made.report.skipped, options.licence or _UNSAID, origin=origin)
+
+
+def _build(folder: Path) -> Path:
+    """Build a data set of the sample graph."""
+    build(
+        _HARBOUR / "triples.tsv", folder / "built", GraphOptions(templates=_SAID["templates"], labels=_SAID["labels"])
+    )
+    return folder / "built"
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class BuiltFolder(KnowledgeSource):
     name: ClassVar[str] = "built"
     Config: ClassVar[type] = BuiltConfig
     description: ClassVar[str] = "folder that `kadapter data build` made"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": _build, "task": _RELATIONS},)
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Open it. The splits are as they were built, whatever the seed."""

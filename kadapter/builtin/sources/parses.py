@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from datasets import Dataset, concatenate_datasets
 
 from kadapter import ConfigError, Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import DataError, by_words, published_splits, read_conllu, read_parsed_text, read_published
+from knowledge_data import (
+    DataError,
+    by_words,
+    published_splits,
+    read_conllu,
+    read_parsed_text,
+    read_published,
+    sample_path,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,9 @@ class Conllu(KnowledgeSource):
     name: ClassVar[str] = "conllu"
     Config: ClassVar[type] = ConlluConfig
     description: ClassVar[str] = "CoNLL-U: a treebank's file, or its folder with train, dev and test files"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"path": sample_path("conllu"), "task": {"name": "dependency-heads"}},
+    )
     licence: ClassVar[str] = "see the treebank's publisher"
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
@@ -72,12 +83,21 @@ class ParsedTextConfig:
     pipeline: str = "en_core_web_sm"
 
 
+def _passages(folder: Path) -> Path:
+    """Write a text that the pipeline of the default options can parse, if it is installed."""
+    place = folder / "text.txt"
+    place.write_text("\n".join(f"Boat {number} left the harbour." for number in range(20)), encoding="utf-8")
+    read_parsed_text(place, ParsedTextConfig().pipeline)
+    return place
+
+
 class ParsedText(KnowledgeSource):
     """Raw text that a parser gives its heads: any amount of it, as good as the parser."""
 
     name: ClassVar[str] = "parsed-text"
     Config: ClassVar[type] = ParsedTextConfig
     description: ClassVar[str] = "raw text, a passage a line, parsed by an installed spaCy pipeline"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": _passages, "task": {"name": "dependency-heads"}},)
     licence: ClassVar[str] = "see the text's publisher"
 
     def load(self, path: Path | None, seed: int) -> Knowledge:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kadapter import Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import READERS, by_pair, country_graph, draw, geonames_splits, split_by_pair
+from knowledge_data import READERS, by_pair, country_graph, draw, geonames_splits, sample_path, split_by_pair
 from knowledge_data.provenance import read_provenance
+
+_RELATIONS = {"name": "relation-classification"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Trex(RelationFile):
 
     name: ClassVar[str] = "trex"
     description: ClassVar[str] = "T-REx-rc JSON or JSONL: token, relation, subj_start … obj_end"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("trex"), "task": _RELATIONS},)
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
@@ -51,6 +55,7 @@ class FewRel(RelationFile):
 
     name: ClassVar[str] = "fewrel"
     description: ClassVar[str] = "FewRel JSON: relation -> sentences with head and tail"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("fewrel"), "task": _RELATIONS},)
     licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
 
 
@@ -59,6 +64,7 @@ class Tacred(RelationFile):
 
     name: ClassVar[str] = "tacred"
     description: ClassVar[str] = "TACRED JSON, with no_relation"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("tacred"), "task": _RELATIONS},)
     licence: ClassVar[str] = "LDC2018T24"
 
 
@@ -67,6 +73,7 @@ class SemEval(RelationFile):
 
     name: ClassVar[str] = "semeval"
     description: ClassVar[str] = "SemEval-2010 Task 8 text: <e1> and <e2>, direction in the label"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("semeval"), "task": _RELATIONS},)
     licence: ClassVar[str] = "CC BY 3.0"
 
 
@@ -75,6 +82,7 @@ class KnowledgeNet(RelationFile):
 
     name: ClassVar[str] = "knowledgenet"
     description: ClassVar[str] = "folder of KnowledgeNet tables: passages.tsv, facts.tsv, no_fact.tsv"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("knowledgenet"), "task": _RELATIONS},)
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
@@ -83,6 +91,7 @@ class RelationRows(RelationFile):
 
     name: ClassVar[str] = "relation-rows"
     description: ClassVar[str] = "folder that `kadapter data align` made, or its rows.jsonl"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("relation-rows"), "task": _RELATIONS},)
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read and split as other files; the licence and the origin are those of the folder's provenance."""
@@ -108,6 +117,7 @@ class ReDocRED(RelationFile):
     name: ClassVar[str] = "redocred"
     Config: ClassVar[type] = ReDocREDConfig
     description: ClassVar[str] = "Re-DocRED JSON: pairs of entities that meet in one sentence"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("redocred"), "task": _RELATIONS},)
     licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
 
 
@@ -133,6 +143,9 @@ class GeoNames(KnowledgeSource):
     Config: ClassVar[type] = GeoNamesConfig
     description: ClassVar[str] = "capitals, continents, currencies, languages and neighbours of countries"
     needs_path: ClassVar[bool] = False
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"min_population": 40_000_000, "phrasings": 1, "task": _RELATIONS},
+    )
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Say the facts; besides the three usual splits, `known` asks training pairs in phrasings not trained on."""

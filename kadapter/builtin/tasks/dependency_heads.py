@@ -61,6 +61,23 @@ class DependencyHeadsConfig:
         check_dropout(self)
 
 
+_ROWS = [
+    {
+        "words": ["who", "painted", "the", "bridge", "?"],
+        "heads": [2, 0, 4, 2, 2],
+        "relations": ["nsubj", "root", "det", "obj", "punct"],
+        "upos": ["PRON", "VERB", "DET", "NOUN", "PUNCT"],
+    },
+    {"words": ["boats"], "heads": [0], "relations": ["root"], "upos": ["NOUN"]},
+    {
+        "words": ["zyxwv", "runs", "by"],
+        "heads": [2, 0, 2],
+        "relations": ["nsubj", "root", "advmod"],
+        "upos": ["PROPN", "VERB", "ADV"],
+    },
+]
+
+
 class DependencyHeads(Task):
     """The head of every word, and perhaps the relation to it."""
 
@@ -69,6 +86,7 @@ class DependencyHeads(Task):
     metric: ClassVar[str] = "uas"
     columns: ClassVar[tuple[str, ...]] = ("words", "heads", "relations", "upos")
     fields: ClassVar[frozenset[str]] = frozenset({"words"})
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"rows": _ROWS}, {"rows": _ROWS, "relations": True})
 
     @classmethod
     def fit(cls, config: DependencyHeadsConfig, splits: DatasetDict) -> DependencyHeadsConfig:
@@ -141,6 +159,20 @@ class DependencyHeads(Task):
         heads = logits[..., 0].argmax(-1)
         relations = _of_heads(logits[..., 1:], heads).argmax(-1) if self.config.labels else torch.zeros_like(heads)
         return torch.stack([heads, relations], -1)
+
+    def part(self, sizes: Sequence[int], padding_side: str) -> tuple[slice | list[int], ...]:
+        """Say where they stand: the root comes first among the candidates, wherever the padding is."""
+        tokens, candidates, _ = sizes
+        places = [0, *range(1 - candidates, 0)] if padding_side == "left" else [*range(candidates)]
+        return (*super().part([tokens], padding_side), places)
+
+    def best_logits(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Give the best there are: each word's head stands out, and at it the relation."""
+        best = logits * 0
+        for row, word in zip(*(labels[..., 0] >= 0).nonzero(), strict=True):
+            head, relation, _ = labels[row, word]
+            best[row, word, head, [0, 1 + relation] if relation >= 0 else 0] = 1
+        return best
 
     def metrics(self, predictions: np.ndarray, labels: np.ndarray, examples: Dataset) -> dict[str, float]:
         """Give the shares of words with the right head (UAS) and with head and relation right (LAS).

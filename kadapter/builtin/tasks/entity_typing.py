@@ -60,6 +60,16 @@ class EntityTyping(Task):
     metric: ClassVar[str] = "micro_f1"
     columns: ClassVar[tuple[str, ...]] = ("text", "start", "end", "types")
     fields: ClassVar[frozenset[str]] = frozenset({"markers"})
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "rows": [
+                {"text": "the harbour of the old town is full", "start": 4, "end": 11, "types": ["place"]},
+                {"text": "who ? nobody knows", "start": 6, "end": 12, "types": ["artist", "person"]},
+                {"text": "a river", "start": 0, "end": 7, "types": ["place"]},
+                {"text": "so bread", "start": 3, "end": 8, "types": []},
+            ]
+        },
+    )
 
     @classmethod
     def fit(cls, config: EntityTypingConfig, splits: DatasetDict) -> EntityTypingConfig:
@@ -113,6 +123,10 @@ class EntityTyping(Task):
         if self.config.always:
             chosen = chosen.scatter(1, logits.argmax(1, keepdim=True), True)
         return chosen.long()
+
+    def best_logits(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Give the best there are: above 0 for the types of the mention, below it for the others."""
+        return 2 * labels - 1
 
     def metrics(self, predictions: np.ndarray, labels: np.ndarray, examples: Dataset) -> dict[str, float]:
         """Give precision, recall and F1 over all pairs of mention and type (micro), and more.

@@ -58,6 +58,20 @@ class MultipleChoice(Task):
     metric: ClassVar[str] = "accuracy"
     columns: ClassVar[tuple[str, ...]] = ("context", "question", "choices", "label")
     fields: ClassVar[frozenset[str]] = frozenset({"attention_mask"})
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "rows": [
+                {
+                    "context": "the old town is full",
+                    "question": "of ?",
+                    "choices": ["bread", "small boats"],
+                    "label": 1,
+                },
+                {"context": "a river runs by", "question": "who ?", "choices": ["the river", "nobody"], "label": 0},
+                {"context": "bread", "question": "", "choices": ["a", "the harbour"], "label": 1},
+            ]
+        },
+    )
 
     @classmethod
     def fit(cls, config: MultipleChoiceConfig, splits: DatasetDict) -> MultipleChoiceConfig:

@@ -61,6 +61,19 @@ class QuestionAnsweringConfig:
         check_dropout(self)
 
 
+def _row(question: str, context: str, *answers: str) -> dict[str, Any]:
+    starts = [context.index(answer) for answer in answers]
+    return {"id": question, "question": question, "context": context, "answers": list(answers), "starts": starts}
+
+
+_ANSWERED = (
+    _row("what is full ?", "the harbour of the old town is full of small boats , and who knows the bridge", "harbour"),
+    _row("who ?", "a river runs by the old town . nobody knows a river by the harbour of the old town", "town"),
+    _row("what ?", "bread", "bread"),
+)
+_UNANSWERED = (_row("who painted it ?", "a river runs by and by and by"), _row("where ?", "bread"))
+
+
 class QuestionAnswering(Task):
     """A span of the context for each question; an example is a question with all windows of its context."""
 
@@ -69,6 +82,10 @@ class QuestionAnswering(Task):
     metric: ClassVar[str] = "f1"
     columns: ClassVar[tuple[str, ...]] = ("id", "question", "context", "answers", "starts")
     fields: ClassVar[frozenset[str]] = frozenset({"owners", "offsets"})
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"max_length": 14, "stride": 4, "rows": _ANSWERED},
+        {"max_length": 16, "stride": 4, "rows": (*_ANSWERED, *_UNANSWERED)},
+    )
 
     @classmethod
     def fit(cls, config: QuestionAnsweringConfig, splits: DatasetDict) -> QuestionAnsweringConfig:
@@ -172,6 +189,18 @@ class QuestionAnswering(Task):
         last = first + place % most
         ends_of_span = [(offsets[..., 0], first), (offsets[..., 1], last)]
         return best, torch.cat([characters.gather(1, at[:, None]) for characters, at in ends_of_span], 1)
+
+    def part(self, sizes: Sequence[int], padding_side: str) -> tuple[slice | list[int], ...]:
+        """Say where they stand: padding comes after the windows, and beside the tokens."""
+        windows, *rest = sizes
+        return (slice(windows), *super().part(rest, padding_side)[:1], slice(None))
+
+    def best_logits(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Give the best there are: start and end of the answer stand out in every window that holds it."""
+        best = logits * 0
+        for question, window, side in zip(*(labels >= 0).nonzero(), strict=True):
+            best[question, window, labels[question, window, side], side] = 9
+        return best
 
     def metrics(self, predictions: np.ndarray, labels: np.ndarray, examples: Dataset) -> dict[str, float]:
         """Give exact match and F1 over words as SQuAD scores them, against the best of a question's answers.

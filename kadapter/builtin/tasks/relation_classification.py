@@ -54,6 +54,13 @@ class RelationClassificationConfig:
         check_dropout(self)
 
 
+def _row(text: str, subject: str, object_: str, relation: str) -> dict[str, Any]:
+    spans = (("subject", subject), ("object", object_))
+    starts = {f"{name}_start": text.index(words) for name, words in spans}
+    ends = {f"{name}_end": text.index(words) + len(words) for name, words in spans}
+    return {"text": text, **starts, **ends, "relation": relation}
+
+
 class RelationClassification(Task):
     """One relation for each sentence with two marked spans."""
 
@@ -63,8 +70,16 @@ class RelationClassification(Task):
     columns: ClassVar[tuple[str, ...]] = (
         "text", "subject_start", "subject_end", "object_start", "object_end", "relation",
     )  # fmt: skip
-
     fields: ClassVar[frozenset[str]] = frozenset({"markers"})
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "rows": [
+                _row("the river feeds the harbour of the old town", "river", "harbour", "feeds"),
+                _row("who knows the bridge ? a river runs by", "river", "bridge", "no_relation"),
+                _row("bread feeds boats", "bread", "boats", "feeds"),
+            ]
+        },
+    )
 
     @classmethod
     def fit(cls, config: RelationClassificationConfig, splits: DatasetDict) -> RelationClassificationConfig:

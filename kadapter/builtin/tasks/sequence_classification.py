@@ -53,6 +53,16 @@ class SequenceClassification(Task):
     metric: ClassVar[str] = "accuracy"
     columns: ClassVar[tuple[str, ...]] = ("text", "text_pair", "label")
     fields: ClassVar[frozenset[str]] = frozenset({"attention_mask"})
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "rows": [
+                {"text": "the harbour is full of small boats", "text_pair": "a river runs by", "label": "yes"},
+                {"text": "bread", "text_pair": "", "label": "no"},
+                {"text": "who painted the bridge ?", "text_pair": "nobody knows .", "label": "no"},
+                {"text": "old town", "text_pair": "", "label": "yes"},
+            ]
+        },
+    )
 
     @classmethod
     def fit(cls, config: SequenceClassificationConfig, splits: DatasetDict) -> SequenceClassificationConfig:

@@ -49,6 +49,15 @@ class TokenClassification(Task):
     Config: ClassVar[type] = TokenClassificationConfig
     metric: ClassVar[str] = "f1"
     columns: ClassVar[tuple[str, ...]] = ("words", "tags")
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "rows": [
+                {"words": ["who", "painted", "the", "old", "bridge"], "tags": ["O", "O", "O", "B-place", "I-place"]},
+                {"words": ["zyx", "qwv", "runs", "by"], "tags": ["B-person", "I-person", "O", "O"]},
+                {"words": ["bread"], "tags": ["O"]},
+            ]
+        },
+    )
 
     @classmethod
     def fit(cls, config: TokenClassificationConfig, splits: DatasetDict) -> TokenClassificationConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -21,6 +21,9 @@ class DropAdapter(Adapter):
 
     name: ClassVar[str] = "drop"
     Config: ClassVar[type] = DropConfig
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"inner": {"type": "k-adapter", "transformer_layers": 1, "reads": [0, 2, 4]}, "layers": 1},
+    )
     seed: Tensor
     batches: Tensor
 

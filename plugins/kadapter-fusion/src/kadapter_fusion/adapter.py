@@ -21,6 +21,14 @@ class FusionAdapter(Adapter):
 
     name: ClassVar[str] = "fusion"
     Config: ClassVar[type] = FusionConfig
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "members": {
+                "copies": {"type": "k-adapter", "transformer_layers": 1},
+                "random": {"type": "k-adapter", "init": "random", "transformer_layers": 1, "reads": [1, 4], "width": 8},
+            }
+        },
+    )
     steps: Tensor
 
     def __init__(self, config: FusionConfig, backbone: BackboneInfo) -> None:
