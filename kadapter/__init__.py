@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kadapter.together import Together
     from kadapter.training import finetune, pretrain
     from kadapter.watching import watch_split
+    from kadapter.wheel import pack
 
 _HOMES = {
     "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "LowRank", "build_adapter"],
@@ -58,6 +59,7 @@ _HOMES = {
     "together": ["Together"],
     "training": ["finetune", "pretrain"],
     "watching": ["watch_split"],
+    "wheel": ["pack"],
 }
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "import_adapter",
     "load_adapter",
     "load_backbone",
+    "pack",
     "pretrain",
     "push_to_hub",
     "random_options",

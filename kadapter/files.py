@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from kadapter.errors import StorageError
@@ -73,12 +73,24 @@ def read_json(path: Path, purpose: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StorageError(f"{purpose}: cannot read {path}: {reason}") from error
     if not isinstance(value, dict):
         raise StorageError(f"{purpose}: {path} holds no JSON object")
     return value
+
+
+def inside(folder: Path, place: Any) -> Path:
+    """Give `folder / place`, where a file says `place`: it may not lead out of the folder.
+
+    Raises:
+        StorageError: it is absolute, climbs out or is no text.
+    """
+    ways = [flavour(place) for flavour in (PurePosixPath, PureWindowsPath)] if isinstance(place, str) else []
+    if not ways or any(way.anchor or ".." in way.parts for way in ways):
+        raise StorageError(f"{folder} says that a part of it lies in {place!r}, which is not inside; do not trust it")
+    return folder / place
 
 
 def check_free(folder: Path) -> None:

@@ -76,7 +76,7 @@ class KnowledgeModule:
         adapter: options of the adapter, with its `type` and perhaps a `preset`.
         task: options of the task, with its `name`.
         source: options of the source, with its `name`.
-        composition: options of the composition, with its `name`.
+        composition: options of the composition, with its `name`; None is what a recipe that says none gets.
         training: what differs from the defaults of `kadapter.recipe.Training`.
         weights: fingerprint of a backbone -> folder of a saved adapter.
     """
@@ -86,7 +86,7 @@ class KnowledgeModule:
     adapter: Mapping[str, Any]
     task: Mapping[str, Any]
     source: Mapping[str, Any]
-    composition: Mapping[str, Any] = field(default_factory=lambda: {"name": "concat"})
+    composition: Mapping[str, Any] | None = field(default_factory=lambda: {"name": "concat"})
     training: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Path] = field(default_factory=dict)
 

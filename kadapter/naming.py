@@ -22,7 +22,7 @@ Pluggable = str | Path | Mapping[str, Any] | Adapter
 
 def check_name(name: str) -> None:
     """Raise ConfigError unless an adapter can be called so."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+    if not (isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name)):
         raise ConfigError(f"'{name}' cannot name an adapter; use lower-case letters, digits, '-' and '_'")
     # Modules and parameters are kept under this name, where torch has attributes of its own ("train").
     if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):

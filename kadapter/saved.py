@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -12,9 +12,9 @@ from torch import Tensor
 from kadapter.adapter import Adapter, BackboneInfo
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.card import model_card
-from kadapter.errors import StorageError
-from kadapter.files import write_json, write_text
+from kadapter.files import inside, write_json, write_text
 from kadapter.hub import Access, Fetched, find_saved, hub_id
+from kadapter.naming import check_name
 from kadapter.registry import Registry
 from kadapter.storage import (
     check_backbone,
@@ -28,6 +28,8 @@ from kadapter.storage import (
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+_ENTRIES: Mapping[str, Any] = {"backbone": dict, "composition": dict, "task": (dict, type(None)), "adapters": dict}
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,11 @@ class SavedModel:
         Raises:
             KadapterError: one of its children says what is wrong with one of them.
         """
-        return {name: self._adapter(str(place), backbone, registry) for name, place in self.said["adapters"].items()}
+        return {name: self._adapter(name, place, backbone, registry) for name, place in self.said["adapters"].items()}
 
-    def _adapter(self, place: str, backbone: Backbone, registry: Registry) -> Adapter:
-        if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
-            raise StorageError(f"{self.folder / 'model.json'} leads out of its folder, to {place}; do not use it")
-        folder = self.folder / place
+    def _adapter(self, name: str, place: str, backbone: Backbone, registry: Registry) -> Adapter:
+        check_name(name)
+        folder = inside(self.folder, place)
         adapter = load_adapter(folder, _info_for(folder, backbone), registry)
         if self.fetched:
             adapter.trained_on = {**adapter.trained_on, "hub": {**self.fetched.as_dict(), "folder": place}}
@@ -104,8 +105,7 @@ def saved_model(
         if fetched is None:
             return None
         folder = fetched.folder
-    entries = ("backbone", "composition", "task", "adapters")
-    return SavedModel(folder, read_description(folder / "model.json", f"no saved model in {folder}", entries), fetched)
+    return SavedModel(folder, read_description(folder / "model.json", f"no saved model in {folder}", _ENTRIES), fetched)
 
 
 def _on_hub(name: str, registry: Registry, revision: str | None, access: Access) -> Fetched | None:

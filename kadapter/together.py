@@ -142,7 +142,7 @@ def _check_shared(backbones: Sequence[Backbone]) -> None:
 def _check_frozen(name: str, folder: Path) -> None:
     """Raise BackboneError before a shared backbone gets the weights of one that was tuned."""
     purpose = f"no saved model or run in {folder} (`kadapter finetune … --output {folder}` makes one)"
-    if read_description(folder / "model.json", purpose, ("backbone",))["backbone"]["tuned"]:
+    if read_description(folder / "model.json", purpose, {"backbone": dict})["backbone"]["tuned"]:
         raise BackboneError(
             f"model '{name}' in {folder} has a backbone that was tuned for it alone; train it with a frozen one"
         )

@@ -70,6 +70,11 @@ def retensor(folder, change):
     save_file(tensors, folder / "adapter.safetensors")
 
 
+def numbered(tensors):
+    """Turn one tensor into whole numbers."""
+    tensors["layers.0.up.bias"] = tensors["layers.0.up.bias"].to(torch.int64)
+
+
 # --- what is on disk
 
 
@@ -91,6 +96,11 @@ def test_it_is_loaded_as_it_was_saved_with_its_provenance(saved, info, adapter):
     assert loaded.config == adapter.config
     assert loaded.trained_on == {"seed": 7}
     assert_same_tensors(loaded.state_dict(), adapter.state_dict(), "loaded")
+
+
+def test_what_was_saved_before_providers_were_written_down_is_loaded(saved, info, adapter):
+    rewrite(saved, lambda said: said.pop("provided_by"))
+    assert_same_tensors(load_adapter(saved, info).state_dict(), adapter.state_dict(), "loaded")
 
 
 def test_provenance_survives_saving_again(saved, info, tmp_path):
@@ -122,6 +132,11 @@ def test_the_facts_of_a_saved_adapter_can_be_asked_for(saved, adapter):
         (lambda f: (f / "adapter.json").write_text("{"), StorageError, r"cannot read .*adapter\.json: Expecting"),
         (lambda f: (f / "adapter.json").write_text("[]"), StorageError, "holds no JSON object"),
         (lambda f: (f / "adapter.json").write_bytes(b"\xff"), StorageError, "cannot read"),
+        (lambda f: (f / "adapter.json").write_text('{"x":' * 100_000), StorageError, "cannot read"),
+        (lambda f: rewrite(f, lambda s: s.update(adapter="x")), StorageError, "something else than it should for 'ad"),
+        (lambda f: rewrite(f, lambda s: s.update(backbone={})), BackboneError, "trained on backbone 'None'"),
+        (lambda f: rewrite(f, lambda s: s.update(provided_by="me")), StorageError, "does not say who provided its"),
+        (lambda f: rewrite(f, lambda s: s.update(holds=["x"])), StorageError, "does not say who provided its"),
         (lambda f: rewrite(f, lambda s: s.update(format=2)), StorageError, r"format 2, this kadapter reads 1; install"),
         (lambda f: rewrite(f, lambda s: s.pop("format")), StorageError, "format None"),
         (lambda f: rewrite(f, lambda s: s.pop("backbone")), StorageError, "does not say 'backbone'"),
@@ -139,6 +154,7 @@ def test_the_facts_of_a_saved_adapter_can_be_asked_for(saved, adapter):
         (lambda f: retensor(f, lambda t: t.pop("layers.0.up.bias")), StorageError, r"lacks layers\.0\.up\.bias; "),
         (lambda f: retensor(f, lambda t: t.update(x=torch.ones(1))), StorageError, "has unknown x;"),
         (lambda f: retensor(f, lambda t: t.clear()), StorageError, r"lacks .* and \d+ more"),
+        (lambda f: retensor(f, numbered), StorageError, r"has other numbers for layers\.0\.up\.bias;"),
     ],
 )
 def test_what_is_saved_wrongly_is_one_clear_error(saved, info, damage, error, said):
@@ -156,7 +172,16 @@ def test_installed_knowledge_is_loaded_by_its_name(saved, adapter, info):
 
 def test_installed_knowledge_without_weights_for_the_backbone_is_not_loaded(info):
     with pytest.raises(UnknownNameError, match="'rivers' comes without weights for backbone 'tiny-bert'; make them"):
-        load_adapter("rivers", info, registry_of(weights={"0" * 16: "elsewhere"}))
+        load_adapter("rivers", info, registry_of())
+
+
+def test_installed_knowledge_says_for_which_backbones_it_has_weights(saved, info):
+    rewrite(saved, lambda said: said["backbone"].update(name="theirs"))
+    weights = {"a" * 16: saved, "b" * 16: "elsewhere"}
+    with pytest.raises(
+        UnknownNameError, match=r"'tiny-bert' \(it has them for bbbbbbbbbbbbbbbb, theirs\); make them with"
+    ):
+        load_adapter("rivers", info, registry_of(weights=weights))
 
 
 def test_a_name_that_is_neither_a_folder_nor_knowledge_says_what_there_is(info):

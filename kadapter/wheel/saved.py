@@ -1,0 +1,147 @@
+"""What goes into a package: saved adapters, without what only their owner should know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kadapter.adapter import TUNED
+from kadapter.card import adapter_card
+from kadapter.errors import ConfigError, StorageError
+from kadapter.recipe import Recipe
+from kadapter.registry import Registry
+from kadapter.storage import check_providers, describe_adapter, read_tensors
+
+_ABSOLUTE = re.compile(r"[/~]|[A-Za-z]:[\\/]|\\\\|file:")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved adapter, without what only its owner should know: where things lie on their machine."""
+
+    folder: Path
+    said: dict[str, Any]
+    own_card: str | None
+
+    def card(self, package: str) -> str:
+        """Give the card: that which somebody wrote, or one that says how the package is used."""
+        return self.own_card or adapter_card(self.said, package=package)
+
+    @property
+    def kind(self) -> str:
+        """The type of the adapter."""
+        return str(self.said["adapter"].get("type"))
+
+    @property
+    def backbone(self) -> str:
+        """What the backbone was called in training."""
+        return str(self.said["backbone"].get("name"))
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the backbone."""
+        return str(self.said["backbone"].get("fingerprint"))
+
+    @property
+    def data_licence(self) -> str:
+        """The licence of the data that it was trained on, or nothing."""
+        data = self.said["trained_on"].get("data")
+        return str(data.get("licence", "")) if isinstance(data, Mapping) else ""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe of the run that trained it, if it was one of kadapter."""
+        try:
+            return Recipe.from_dict(self.said["trained_on"].get("recipe"))
+        except ConfigError:
+            return None
+
+
+def read_saved(folder: Path, registry: Registry) -> Saved:
+    """Read a saved adapter, its tensors included, and cut paths of this machine to their last part.
+
+    Raises:
+        StorageError: there is none, or one that works in its own run only.
+        UnknownNameError: its type is not installed.
+    """
+    said = _describe(folder)
+    fingerprint = str(said["backbone"].get("fingerprint"))
+    if fingerprint.endswith(TUNED):
+        raise StorageError(
+            f"the adapter in {folder} works beside the backbone that was tuned with it and nowhere else; share the "
+            f"whole model of that run, or train the adapter with the backbone frozen"
+        )
+    if not re.fullmatch(r"[0-9a-f]{16}", fingerprint):
+        raise StorageError(f"{folder} says '{fingerprint}' for the fingerprint of its backbone; save it again")
+    check_providers(folder, said, registry)
+    read_tensors(folder / "adapter.safetensors")
+    private = dict.fromkeys(_private(said))
+    return Saved(folder, _public(said, private), _own_card(folder, said, private))
+
+
+def _own_card(folder: Path, said: Mapping[str, Any], private: Collection[str]) -> str | None:
+    """Give the card when somebody wrote it; None when there is none or the one that is made of `adapter.json`."""
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else None
+    if text is None or text == adapter_card(said):
+        return None
+    for place in sorted(private, key=len, reverse=True):
+        text = text.replace(place, _last_part(place))
+    return text
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    inner = sorted(str(path.parent) for path in folder.glob("adapters/*/adapter.json"))
+    if inner and not (folder / "adapter.json").exists():
+        raise StorageError(f"{folder} is a model of several adapters; pack one by itself: {', '.join(inner)}")
+    return describe_adapter(folder)
+
+
+def _private(value: Any, inside_task: bool = False) -> Iterator[str]:
+    """Find every absolute path; names of relations may look like one, so in a task they must be there as well."""
+    if isinstance(value, str):
+        if _ABSOLUTE.match(value) and (not inside_task or Path(value).exists()):
+            yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _private(key, inside_task)
+            yield from _private(item, inside_task or key == "task")
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _private(item, inside_task)
+
+
+def _public(value: Any, private: Collection[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {_public(key, private): _public(item, private) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_public(item, private) for item in value]
+    return _last_part(value) if isinstance(value, str) and value in private else value
+
+
+def _last_part(path: str) -> str:
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
+
+
+def check_together(saved: Sequence[Saved]) -> None:
+    """Raise ConfigError unless there are adapters of one name and type, each for another backbone."""
+    if not saved:
+        raise ConfigError("nothing to pack; name one or more folders of saved adapters")
+    seen: dict[str, Saved] = {}
+    for one in saved:
+        first = saved[0]
+        for fact, mine, theirs in (("name", one.said["name"], first.said["name"]), ("type", one.kind, first.kind)):
+            if mine != theirs:
+                raise ConfigError(
+                    f"{one.folder} holds an adapter of {fact} '{mine}' and {first.folder} one of '{theirs}'; "
+                    f"a package holds one kind of knowledge, for several backbones: pack them one by one"
+                )
+        if one.fingerprint in seen:
+            raise ConfigError(
+                f"{one.folder} and {seen[one.fingerprint].folder} are for the same backbone '{one.backbone}' "
+                f"(fingerprint {one.fingerprint}); name the better one only"
+            )
+        seen[one.fingerprint] = one
