@@ -28,7 +28,7 @@ class Saved:
 
     def card(self, package: str) -> str:
         """Give the card: that which somebody wrote, or one that says how the package is used."""
-        return self.own_card or adapter_card(self.said, package=package)
+        return self.own_card or _made_card(self.said, package)
 
     @property
     def kind(self) -> str:
@@ -86,11 +86,19 @@ def _own_card(folder: Path, said: Mapping[str, Any], private: Collection[str]) -
     """Give the card when somebody wrote it; None when there is none or the one that is made of `adapter.json`."""
     path = folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else None
-    if text is None or text == adapter_card(said):
+    if text is None or text == _made_card(said):
         return None
     for place in sorted(private, key=len, reverse=True):
         text = text.replace(place, _last_part(place))
     return text
+
+
+def _made_card(said: Mapping[str, Any], package: str | None = None) -> str:
+    try:
+        return adapter_card(said, package=package)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # What is said of the training is not what a run of kadapter says.
+        return adapter_card({**said, "trained_on": {}}, package=package)
 
 
 def _describe(folder: Path) -> dict[str, Any]:
