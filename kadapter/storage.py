@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 _ENTRIES: Mapping[str, type] = {"name": str, "backbone": dict, "adapter": dict, "trained_on": dict}
-_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def save_adapter(
@@ -291,17 +290,15 @@ def matching(found: dict[str, Tensor], wanted: Mapping[str, Tensor], path: Path)
     """
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     reshaped = sorted(key for key in wanted.keys() & found.keys() if wanted[key].shape != found[key].shape)
-    retyped = sorted(key for key in wanted.keys() & found.keys() if not _fits(found[key].dtype, wanted[key].dtype))
+    retyped = sorted(
+        key for key in wanted.keys() & found.keys() if not torch.can_cast(found[key].dtype, wanted[key].dtype)
+    )
     problems = ("lacks", "has unknown", "has other shapes for", "has other numbers for")
     for problem, keys in zip(problems, (missing, unknown, reshaped, retyped), strict=True):
         if keys:
             names = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
             raise StorageError(f"{path} {problem} {names}; it does not fit its config, save or download it again")
     return found
-
-
-def _fits(found: torch.dtype, wanted: torch.dtype) -> bool:
-    return found == wanted or {found, wanted} <= _FLOATS
 
 
 def check_backbone(folder: Path, trained_on: Mapping[str, Any], backbone: BackboneInfo) -> None:

@@ -71,8 +71,8 @@ def retensor(folder, change):
 
 
 def numbered(tensors):
-    """Turn one tensor into whole numbers."""
-    tensors["layers.0.up.bias"] = tensors["layers.0.up.bias"].to(torch.int64)
+    """Turn one tensor into complex numbers."""
+    tensors["layers.0.up.bias"] = tensors["layers.0.up.bias"].to(torch.complex64)
 
 
 # --- what is on disk
