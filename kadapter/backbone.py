@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
 from kadapter.errors import BackboneError, UnknownNameError
-from kadapter.hub import Access, first_line, hub_id, why
+from kadapter.hub import Access, commit_of, first_line, hub_id, why
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
 from kadapter.taps import Editor, Enough, Pass, drop_taps, set_taps, take, trunk_of
@@ -72,6 +72,7 @@ class Backbone(nn.Module):
         layers: str | None = None,
         sites: Mapping[str, str] | None = None,
         hub_id: str | None = None,
+        revision: str | None = None,
     ) -> None:
         super().__init__()
         self.model = model.get_encoder() if model.config.is_encoder_decoder else model
@@ -81,7 +82,7 @@ class Backbone(nn.Module):
         self.checkpointing = False
         self.freeze()
         described = _describe(self.model, self.layers, name or model.config.model_type, sites)
-        self.info = self.loaded = replace(described, hub_id=hub_id)
+        self.info = self.loaded = replace(described, hub_id=hub_id, revision=revision)
         set_taps(self.layers, self.info.sites)
         self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
 
@@ -193,18 +194,16 @@ def load_backbone(
 
     registry = registry or default_registry()
     alias = _alias(str(name), registry)
-    if alias is None and (on_hub := hub_id(name)):
-        name, revision = on_hub[0], revision or on_hub[1]
+    if alias is None and (said := hub_id(name)):
+        name, revision = said[0], revision or said[1]
     try:
         place = alias.locate() if alias else name
-        options: dict[str, Any] = {"trust_remote_code": False, **access}
-        model, loading = AutoModel.from_pretrained(
-            place, dtype=torch.float32, output_loading_info=True, revision=revision or "main", **options
-        )
-        commit = getattr(model.config, "_commit_hash", None)
-        tokenizer = AutoTokenizer.from_pretrained(place, revision=commit or revision or "main", **options)
-        known = (alias.layers, alias.sites, alias.hub_id) if alias else (None, None, _hub_id(name))
-        backbone = Backbone(model, tokenizer, str(name), *known)
+        commit = commit_of(place, revision, **access)
+        options: dict[str, Any] = {"revision": commit or revision or "main", "trust_remote_code": False, **access}
+        model, loading = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        layers, sites, on_hub = (alias.layers, alias.sites, alias.hub_id) if alias else (None, None, _hub_id(name))
+        backbone = Backbone(model, tokenizer, str(name), layers, sites, on_hub, commit)
     except BackboneError:
         raise
     except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
@@ -303,7 +302,6 @@ def _describe(
         fingerprint=_fingerprint(model.get_input_embeddings(), *layers),
         copy_layer=partial(_copy_layer, layers),
         sites=find_sites(model, layers, config.hidden_size, sites),
-        revision=getattr(config, "_commit_hash", None),
     )
 
 

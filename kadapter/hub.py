@@ -123,6 +123,17 @@ def find_saved(
         return None
 
 
+def commit_of(place: str | Path, revision: str | None = None, **access: Unpack[Access]) -> str | None:
+    """Give the commit that a transformers model on the Hub is of; None of a folder, or when it cannot be asked for."""
+    if Path(place).exists():
+        return None
+    try:
+        found = _find(str(place), revision, "config.json", (), access)
+    except StorageError:
+        return None
+    return found.revision if found else None
+
+
 def _find(repository: str, revision: str | None, sign: str, files: tuple[str, ...], access: Access) -> Fetched | None:
     """Fetch `files` of a repository that has the file `sign`; None when it has not.
 
@@ -141,7 +152,7 @@ def _find(repository: str, revision: str | None, sign: str, files: tuple[str, ..
         except EntryNotFoundError:
             return None
         commit = found.parent.name
-        if access.get("force_download") or not _is_whole(found):
+        if files and (access.get("force_download") or not _is_whole(found)):
             api.snapshot_download(revision=commit, allow_patterns=list(files), **where)
     return Fetched(found.parent, repository, commit)
 
