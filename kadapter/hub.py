@@ -28,6 +28,8 @@ ADAPTER = ("adapter.json", "adapter.safetensors", "README.md")
 MODEL = ("model.json", "model.safetensors", *ADAPTER, *(f"adapters/*/{name}" for name in ADAPTER))
 """What goes to the Hub and comes from there."""
 
+_SMALL = ("config.json", "README.md")
+
 _ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:@([\w./-]+))?")
 
 _SIGNS = {
@@ -140,25 +142,32 @@ def _find(repository: str, revision: str | None, sign: str, files: tuple[str, ..
     Raises:
         StorageError: it cannot be had.
     """
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
     where: dict[str, Any] = {**access, "repo_id": repository}
     api = _api(where.pop("token", None))
     with _explained(repository, revision):
-        try:
-            found = Path(api.hf_hub_download(filename=sign, revision=revision, **where))
-        except LocalEntryNotFoundError:
-            raise
-        except EntryNotFoundError:
+        folder = _cached(repository, revision, sign, access)
+        if folder is None:
+            # Whatever has not that file has one of the others, without which there would be a warning.
+            folder = Path(api.snapshot_download(revision=revision, allow_patterns=[sign, *_SMALL], **where))
+        if not (folder / sign).is_file():
             return None
-        commit = found.parent.name
-        if files and (access.get("force_download") or not _is_whole(found)):
-            api.snapshot_download(revision=commit, allow_patterns=list(files), **where)
-    return Fetched(found.parent, repository, commit)
+        if files and (access.get("force_download") or not _is_whole(folder, sign)):
+            api.snapshot_download(revision=folder.name, allow_patterns=list(files), **where)
+    return Fetched(folder, repository, folder.name)
 
 
-def _is_whole(found: Path) -> bool:
-    return found.name == ADAPTER[0] and found.with_suffix(".safetensors").exists()
+def _cached(repository: str, revision: str | None, sign: str, access: Access) -> Path | None:
+    """Give the folder of a commit, which never changes, when it is in the cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if access.get("force_download") or not re.fullmatch("[0-9a-f]{40}", revision or ""):
+        return None
+    found = try_to_load_from_cache(repository, sign, access.get("cache_dir"), revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _is_whole(folder: Path, sign: str) -> bool:
+    return sign == ADAPTER[0] and (folder / ADAPTER[1]).exists()
 
 
 def push_to_hub(

@@ -8,9 +8,11 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -55,6 +57,22 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self.server_port}"
         self.repositories, self.large, self.asked = {}, {}, []
+
+    def start(self):
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    @contextmanager
+    def unreachable(self):
+        """Refuse connections, for as long as a `with` lasts."""
+        self.shutdown()
+        self.server_close()
+        try:
+            yield
+        finally:
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
+            self.server_activate()
+            self.start()
 
     def put(self, name, files, **facts):
         """Put files into a repository without the detour over HTTP; give the commit."""
@@ -187,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, content, status=200, headers=None):
         self.send_response(status)
-        for key, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
+        for key, value in {**(headers or {}), "Content-Length": str(len(content)), "Connection": "close"}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -270,7 +288,7 @@ class Worker:
 def hub():
     """The stand-in, with a plain backbone in it: `house/tiny`, a tiny BERT."""
     hub = Hub()
-    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    hub.start()
     yield hub
     hub.shutdown()
     hub.server_close()

@@ -227,24 +227,16 @@ def test_what_is_not_in_the_cache_is_one_line_offline(offline, call):
     assert "it is not in the cache, and HF_HUB_OFFLINE=1 forbids to fetch it; run this once without" in err
 
 
-def test_without_network_it_is_one_line(online, geo):
-    """Where the endpoint is read once, the process is told to look elsewhere for a moment."""
-    reached = online("""
-from huggingface_hub import constants
-kept = constants.ENDPOINT, constants.HUGGINGFACE_CO_URL_TEMPLATE
-constants.ENDPOINT = "http://127.0.0.1:9"
-constants.HUGGINGFACE_CO_URL_TEMPLATE = constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
-try:
-    load_adapter("me/geo", tiny.info)
-    composed = run("compose", "me/unknown", "--output", "x", "--backbone", "minilm")
-    result = [composed, run("push", str(folder / "geo-1"), "me/x")]
-finally:
-    constants.ENDPOINT, constants.HUGGINGFACE_CO_URL_TEMPLATE = kept
-""")
-    for code, _, err in reached:
-        assert (code, err.count("error: "), "Traceback" in err) == (2, 1, False), err
-    assert "was not fetched from http://127.0.0.1:9; check the connection" in reached[0][2]
-    assert "'me/x' on the Hub: " in reached[1][2]
+def test_without_network_it_is_one_line(online, geo, hub):
+    online("load_adapter('me/geo', tiny.info)")
+    with hub.unreachable():
+        assert same(online, "load_adapter('me/geo', tiny.info)", 2)
+        composed = online("result = run('compose', 'me/unknown', '--output', 'x', '--backbone', 'minilm')")
+        pushed = online("result = run('push', str(folder / 'geo-1'), 'me/x')")
+    for code, out, err in (composed, pushed):
+        assert (code, out, err.count("error: "), "Traceback" in err) == (2, "", 1, False), err
+    assert f"was not fetched from {hub.endpoint}; check the connection" in composed[2]
+    assert "'me/x' on the Hub: " in pushed[2]
 
 
 # --- what can be wrong
