@@ -26,9 +26,11 @@ from kadapter import (
     weights_in,
 )
 from kadapter.config import NoOptions
-from kadapter.testing import fill_randomly, tiny_batch
+from kadapter.testing import fill_randomly, save_tiny_backbone, tiny_batch
+from knowledge_data import sample_path
 
 OPTIONS = {"type": "k-adapter", "init": "random", "reads": [0, 2], "width": 16, "heads": 4}
+TASK = {"name": "relation-classification"}
 VERSION = metadata.version("kadapter")
 
 
@@ -340,6 +342,52 @@ def test_an_adapter_with_little_provenance_or_no_card_can_be_packed(save, tmp_pa
     (folder / "adapter.json").write_text(json.dumps(said))
     packed = pack([folder], "kadapter-rivers", licence="MIT", output=tmp_path / "dist")
     assert installed(packed.wheel).knowledge["rivers"].adapter["type"] == "k-adapter"
+
+
+# --- pip, the command line and a fresh process
+
+
+def run(*words, site=None):
+    """Run Python, with the wheels in `site` installed; give what it prints."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **({"PYTHONPATH": str(site)} if site else {})}
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PRINT_FEATURES = """
+import sys, torch
+from kadapter import KnowledgeModel
+model = KnowledgeModel.from_pretrained(sys.argv[1], adapters=[sys.argv[2]])
+tokens = model.backbone.tokenizer(["the harbour of the old town"], return_tensors="pt")
+with torch.no_grad():
+    [given] = model(**tokens).features.values()
+print(given.numpy().tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_a_run_is_packed_installed_by_pip_used_and_made_for_another_backbone(tmp_path):
+    llama, bert = (save_tiny_backbone(family, tmp_path / "places" / family) for family in ("llama", "bert"))
+    data, site, geo = sample_path("fewrel"), tmp_path / "site", tmp_path / "geo"
+    adapter, source = {"type": "k-adapter", "reads": [1]}, {"name": "fewrel", "path": str(data)}
+    said = {"name": "geo", "backbone": str(llama), "source": source, "training": {"epochs": 1}}
+    Recipe.from_dict({**recipe().as_dict(), **said, "adapter": adapter, "task": TASK}).save(tmp_path / "geo.yaml")
+    run("-m", "kadapter", "pretrain", tmp_path / "geo.yaml", "--output", geo)
+    packing = ("pack", geo, "--name", "kadapter-geo", "--output", tmp_path / "dist", "--json")
+    packed = json.loads(run("-m", "kadapter", *packing))
+    run("-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", site, packed["wheel"])
+    told = json.loads(run("-m", "kadapter", "plugins", "--json", site=site))
+    row = {"kind": "knowledge", "name": "geo", "distribution": "kadapter-geo", "version": "0.1.0"}
+    assert row in told["provides"]
+    assert told["failures"] == []
+    assert run("-c", PRINT_FEATURES, llama, "geo", site=site) == run("-c", PRINT_FEATURES, llama, geo)
+    again = ("pretrain", "geo", "--backbone", bert, "--data", data, "--output", tmp_path / "geo-bert")
+    run("-m", "kadapter", *again, site=site)
+    made = Recipe.load(tmp_path / "geo-bert" / "recipe.yaml")
+    assert (made.training.epochs, made.adapter) == (1, {"type": "k-adapter", "reads": [1]})
 
 
 # --- weights in a folder

@@ -20,7 +20,7 @@ def pack(
     name: Annotated[str, typer.Option(help="Of the distribution: kadapter-geo.")],
     knowledge: Annotated[str | None, typer.Option(help="What it is plugged as. Default: as it was saved.")] = None,
     version: Annotated[str, typer.Option(help="Of the distribution.")] = "0.1.0",
-    licence: Annotated[str | None, typer.Option(help="Of the weights. Default: that of the data.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the weights. Default: the card's, or the data's.")] = None,
     description: Annotated[str | None, typer.Option(help="What it is, in one line.")] = None,
     source: Annotated[bool, typer.Option("--source", help="Write the source project beside the wheel.")] = False,
     output: Annotated[Path, typer.Option(help="Folder for the wheel.")] = Path("dist"),

@@ -55,7 +55,8 @@ def pack(
         name: of the distribution, for instance "kadapter-geo".
         knowledge: under which name the adapter is plugged; by default, that under which it was saved.
         version: of the distribution.
-        licence: of the weights, an SPDX expression or any text; by default, that of the data they were trained on.
+        licence: of the weights, an SPDX expression or any text; by default, what their cards say, or that of the data
+            they were trained on.
         description: one line; by default, what the adapter is and what it was trained on.
         source: whether to write the source project beside the wheel too, in a folder called as the distribution.
         output: where the wheel goes; a wheel of the same name and version is replaced.

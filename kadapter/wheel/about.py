@@ -103,7 +103,7 @@ def _knowledge_name(name: str, distribution: str, registry: Registry) -> str:
 
 
 def _licence(said: str | None, saved: Sequence[Saved]) -> str:
-    licences = list(dict.fromkeys(one.data_licence for one in saved if one.data_licence))
+    licences = list(dict.fromkeys(one.licence for one in saved if one.licence))
     licence = _one_line(said or "; ".join(licences))
     if not licence:
         raise ConfigError("nobody says under which licence the weights stand; say --licence, an SPDX name or any text")

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flit_core.wheel import WheelBuilder
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from kadapter.card import card_parts, hub_licence
@@ -136,9 +135,9 @@ def _readme(about: About, saved: Sequence[Saved], said: Mapping[str, Any], regis
 
 
 def _licence_text(about: About, saved: Sequence[Saved]) -> str:
-    data = [f"{one.backbone}: {licence}\n" for one in saved if (licence := one.data_licence)]
-    of_data = f"\nThe data that they were trained on stands under, by backbone:\n{''.join(data)}" if data else ""
-    return f"{about.distribution} {about.version}\n\nThe weights stand under: {about.licence}\n{of_data}"
+    own = "".join(f"{one.backbone}: {one.licence}\n" for one in saved if one.licence)
+    said = f"\nBy backbone, as their cards and the data that they were trained on say:\n{own}" if own else ""
+    return f"{about.distribution} {about.version}\n\nThe weights stand under: {about.licence}\n{said}"
 
 
 def _pyproject(about: About) -> str:
@@ -161,6 +160,9 @@ def build(project: Path, wheel: Path) -> None:
     Raises:
         StorageError: it cannot be written.
     """
+    # Needed here only.
+    from flit_core.wheel import WheelBuilder
+
     with written_whole(wheel) as aside, aside.open("w+b") as file:
         builder = WheelBuilder.from_ini_path(project / "pyproject.toml", file)
         builder.source_time_stamp = builder.source_time_stamp or _DATE

@@ -46,10 +46,11 @@ class Saved:
         return str(self.said["backbone"].get("fingerprint"))
 
     @property
-    def data_licence(self) -> str:
-        """The licence of the data that it was trained on, or nothing."""
-        data = self.said["trained_on"].get("data")
-        return str(data.get("licence", "")) if isinstance(data, Mapping) else ""
+    def licence(self) -> str:
+        """The licence that its card says, or that of the data that it was trained on, or nothing."""
+        said = (self.said["trained_on"].get(part) for part in ("card", "data"))
+        licences = (part.get("licence") for part in said if isinstance(part, Mapping))
+        return next((str(licence) for licence in licences if licence), "")
 
     @property
     def recipe(self) -> Recipe | None:
