@@ -249,7 +249,9 @@ def _origin(origin: Mapping[str, Any]) -> dict[str, str]:
 
 def _of_another(trained_on: Mapping[str, Any]) -> dict[str, str]:
     """Say what is known of an adapter that no run of kadapter trained: whatever is a plain value."""
-    plain = {key: value for key, value in trained_on.items() if isinstance(value, str | int | float)}
+    imported = trained_on.get("imported", {})
+    told = {**trained_on, **imported, **imported.get("origin", {})}
+    plain = {key: value for key, value in told.items() if isinstance(value, str | int | float)}
     return {key.replace("_", " "): str(value) for key, value in plain.items()}
 
 

@@ -205,6 +205,28 @@ def test_a_model_that_leads_out_of_its_folder_is_refused(online, model, hub):
         online("KnowledgeModel.from_pretrained('me/leading-out')")
 
 
+FINETUNE = """
+from kadapter import Recipe, finetune
+from knowledge_data import sample_path
+recipe = Recipe.from_dict({
+    "name": "over",
+    "backbone": "house/tiny@COMMIT",
+    "source": {"name": "fewrel", "path": str(sample_path("fewrel"))},
+    "task": {"name": "relation-classification"},
+    "adapters": {"geo": "me/geo"},
+    "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2},
+})
+result = finetune(recipe, folder / "over").result["from_hub"]
+"""
+
+
+def test_a_run_over_an_adapter_from_the_hub_says_of_which_commit(online, model, geo, hub, home):
+    first = next(iter(hub.repositories["house/tiny"].commits))
+    told = online(FINETUNE.replace("COMMIT", first))
+    assert told == {"geo": {"repository": "me/geo", "revision": geo[2]}}
+    assert json.loads((home / "over" / "model.json").read_text())["backbone"]["revision"] == first
+
+
 # --- without network
 
 

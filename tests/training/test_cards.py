@@ -101,6 +101,12 @@ def test_an_alias_says_what_model_it_is_on_the_hub(tmp_path, editors):
     assert "model-index" not in data
 
 
+def test_the_card_of_what_was_imported_says_from_where(tmp_path, run):
+    imported = {"format": "microsoft", "place": "fac-adapter", "origin": {"layers": "0,11,22"}, "skipped": {"x": 1}}
+    said = {**describe_adapter(run.folder), "trained_on": {"imported": imported}}
+    assert "| format | microsoft |\n| place | fac-adapter |\n| layers | 0,11,22 |\n" in adapter_card(said)
+
+
 @pytest.mark.parametrize(
     ("licence", "known"),
     [
