@@ -4,7 +4,7 @@ import pytest
 from kadapter_linguistic import LINGUISTIC, register_knowledge
 
 from kadapter import KnowledgeModel, Recipe, default_registry, pretrain
-from kadapter.testing import AdapterContract, save_tiny_backbone
+from kadapter.testing import KnowledgeContract, save_tiny_backbone
 from knowledge_data import sample_path
 
 
@@ -15,19 +15,10 @@ def test_it_is_installed_and_registered():
     assert register_knowledge() == [LINGUISTIC]
 
 
-def test_everything_that_it_names_is_there():
-    registry = default_registry()
-    assert LINGUISTIC.adapter["type"] in registry.adapter_types
-    assert LINGUISTIC.composition["name"] in registry.compositions
-    assert LINGUISTIC.task["name"] in registry.tasks
-    assert LINGUISTIC.source["name"] in registry.sources
-
-
 def test_its_recipe_is_what_it_says():
     recipe = Recipe.of("linguistic", "minilm")
     assert (recipe.name, recipe.backbone, recipe.training.learning_rate) == ("linguistic", "minilm", 8e-4)
     assert (recipe.adapter, recipe.task, recipe.source) == (LINGUISTIC.adapter, LINGUISTIC.task, LINGUISTIC.source)
-    assert Recipe.from_dict(recipe.as_dict()) == recipe
 
 
 @pytest.mark.parametrize("scorer", ["biaffine", "attention"])
@@ -44,5 +35,5 @@ def test_it_is_pretrained_on_a_treebank_and_plugged_in(scorer, tmp_path):
     assert KnowledgeModel.from_pretrained(backbone, [tmp_path / "run"]).plugged == ("linguistic",)
 
 
-class TestItsAdapter(AdapterContract):
-    options = LINGUISTIC.adapter
+class TestLinguistic(KnowledgeContract):
+    name = "linguistic"
