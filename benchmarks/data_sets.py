@@ -1,6 +1,6 @@
 """From triples to a data set of sentences with spans: rows a second and peak memory, and how both grow.
 
-    python benchmarks/knowledge_data.py --output benchmarks/results/knowledge_data.json
+    python benchmarks/data_sets.py --output benchmarks/results/data_sets.json
 
 Random triples, 50 relations, five facts an entity, two phrasings; each build in a process of its own. `streamed` states
 facts only, in constant memory; `denied` adds a false fact for each true one, which needs the graph in memory.
@@ -22,9 +22,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-# This file is called like the package that it measures, and would be found first.
-sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 
 RELATIONS = 50
 
