@@ -175,7 +175,11 @@ def test_an_adapter_that_went_on_from_a_folder_comes_without_a_recipe(save, tiny
 
 def test_it_can_be_called_otherwise(save, tiny, tmp_path, installed):
     folder = save()
+    (folder / "README.md").unlink()
     packed = pack([folder], "kadapter-rivers", knowledge="lakes", version="2.0rc1", output=tmp_path / "dist")
+    [card] = [text for name, text in texts(packed.wheel).items() if name.endswith("README.md")]
+    assert 'adapters=["lakes"])  # from pip install kadapter-rivers\n' in card
+    assert '"rivers"' not in card
     assert packed.wheel.name == "kadapter_rivers-2.0rc1-py3-none-any.whl"
     registry = installed(packed.wheel)
     assert list(registry.knowledge) == ["lakes"]

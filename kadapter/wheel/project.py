@@ -86,7 +86,7 @@ def write_project(folder: Path, about: About, saved: Sequence[Saved], registry: 
     for one in saved:
         weights = package / "weights" / one.fingerprint
         write_json(weights / "adapter.json", {**one.said, "name": about.name})
-        write_text(weights / "README.md", one.card(about.distribution))
+        write_text(weights / "README.md", one.card(about.distribution, about.name))
         shutil.copyfile(one.folder / "adapter.safetensors", weights / "adapter.safetensors")
     write_json(package / "knowledge.json", said)
     write_text(package / "__init__.py", _MODULE)
@@ -130,7 +130,7 @@ def _readme(about: About, saved: Sequence[Saved], said: Mapping[str, Any], regis
         backbone=saved[0].backbone,
         backbones=", ".join(f"`{one.backbone}`" for one in saved),
         more=_MORE.format(name=about.name, data=data) if source else "",
-        cards="\n".join(card_parts(one.card(about.distribution))[1].strip() + "\n" for one in saved),
+        cards="\n".join(card_parts(one.card(about.distribution, about.name))[1].strip() + "\n" for one in saved),
     )
 
 

@@ -26,9 +26,9 @@ class Saved:
     said: dict[str, Any]
     own_card: str | None
 
-    def card(self, package: str) -> str:
-        """Give the card: that which somebody wrote, or one that says how the package is used."""
-        return self.own_card or _made_card(self.said, package)
+    def card(self, package: str, name: str) -> str:
+        """Give the card: that which somebody wrote, or one that says how the package gives the knowledge `name`."""
+        return self.own_card or _made_card({**self.said, "name": name}, package)
 
     @property
     def kind(self) -> str:
