@@ -55,6 +55,14 @@ def adapter_card(said: Mapping[str, Any], repository: str | None = None, package
         repository: its id on the Hub, if it goes there.
         package: the distribution that installs it, if there is one.
     """
+    try:
+        return _adapter_card(said, repository, package)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # What is said of the training is not what a run of kadapter says.
+        return _adapter_card({**said, "trained_on": {}}, repository, package)
+
+
+def _adapter_card(said: Mapping[str, Any], repository: str | None, package: str | None) -> str:
     name, backbone, trained_on = said["name"], said["backbone"], said["trained_on"]
     tuned = _is_tuned(backbone)
     head = (

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from kadapter.card import adapter_card, model_card
 from kadapter.errors import StorageError
-from kadapter.files import read_json
+from kadapter.files import as_json, inside, read_json
+from kadapter.privacy import own_paths, text_without_paths, without_paths
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
@@ -180,8 +182,8 @@ def push_to_hub(
 ) -> CommitInfo:
     """Put a saved adapter, run or model on the Hugging Face Hub, in one commit; the repository is made if need be.
 
-    Only what loading needs goes there, and the card: neither results nor recipes as files, nor checkpoints. A card that
-    nobody changed is given the id of the repository.
+    Only what loading needs goes there, and the card: neither results nor recipes as files, nor checkpoints. Absolute
+    paths are cut to their last part. A card that nobody changed is given the id of the repository.
 
     Args:
         folder: of the adapter, run or model.
@@ -199,11 +201,9 @@ def push_to_hub(
     """
     from huggingface_hub import CommitOperationAdd
 
-    files = _files(Path(folder))
-    card = _card(Path(folder), repo_id)
-    api = _api(token)
-    operations = [CommitOperationAdd(name, str(path)) for name, path in files.items() if name != "README.md"]
-    operations += [CommitOperationAdd("README.md", card.encode())] if card else []
+    files, api = _files(Path(folder)), _api(token)
+    ids = {"README.md": repo_id}
+    operations = [CommitOperationAdd(name, _public(path, ids.get(name))) for name, path in files.items()]
     with _explained(repo_id, revision):
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
@@ -244,21 +244,35 @@ def _files(folder: Path) -> dict[str, Path]:
             f"there is no saved adapter, run or model in {folder}; `kadapter pretrain` and `save_pretrained` make one"
         )
     found = sorted({path for pattern in MODEL for path in folder.glob(pattern) if path.is_file()})
-    return {path.relative_to(folder).as_posix(): path for path in found}
+    return {path.relative_to(folder).as_posix(): path for path in [*found, folder / "README.md"]}
 
 
-def _card(folder: Path, repository: str) -> str:
+def _public(path: Path, repository: str | None) -> bytes | str:
+    """Give what goes to the Hub of a file, without paths of this machine: the file itself where it has none."""
+    if path.name == "README.md":
+        return _card(path.parent, repository).encode()
+    said = read_json(path, "saved description") if path.suffix == ".json" else {}
+    private = own_paths(said)
+    return as_json(without_paths(said, private)).encode() if private else str(path)
+
+
+def _card(folder: Path, repository: str | None) -> str:
     """Give the folder's card, with the id of the repository where it says how it is used."""
+    said, made = _cards(folder)
     path = folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return text_without_paths(made(repository) if text in ("", made(None)) else text, own_paths(said))
+
+
+def _cards(folder: Path) -> tuple[Any, Callable[[str | None], str]]:
+    """Give what is said of what lies in a folder, and how a card is made of it for a repository."""
     if (folder / "adapter.json").is_file():
-        said = read_json(folder / "adapter.json", "saved adapter")
-        return adapter_card(said, repository) if text in ("", adapter_card(said)) else text
-    said = read_json(folder / "model.json", "saved model")
-    adapters = {
-        name: read_json(folder / place / "adapter.json", "saved adapter") for name, place in said["adapters"].items()
-    }
-    return model_card(said, adapters, repository) if text in ("", model_card(said, adapters)) else text
+        adapter = read_json(folder / "adapter.json", "saved adapter")
+        return adapter, partial(adapter_card, adapter)
+    model = read_json(folder / "model.json", "saved model")
+    places = {name: inside(folder, place) / "adapter.json" for name, place in model["adapters"].items()}
+    adapters = {name: read_json(path, "saved adapter") for name, path in places.items()}
+    return [model, adapters], partial(model_card, model, adapters)
 
 
 def _api(token: str | bool | None) -> HfApi:

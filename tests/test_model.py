@@ -110,7 +110,7 @@ def test_installed_knowledge_is_plugged_by_name(model, backbone, tmp_path):
 
 def test_knowledge_without_weights_for_the_backbone_says_how_to_make_them(model):
     registry = registry_of(rivers(weights={"0" * 16: "elsewhere"}))
-    said = r"'rivers' comes without weights for backbone 'tiny-bert'; .*kadapter pretrain rivers --backbone tiny-bert"
+    said = r"'rivers' comes without weights for backbone 'tiny-bert' .*kadapter pretrain rivers --backbone tiny-bert"
     with pytest.raises(UnknownNameError, match=said):
         model.plug("rivers", registry=registry)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ from typing import Any
 from kadapter.adapter import TUNED
 from kadapter.card import adapter_card
 from kadapter.errors import ConfigError, StorageError
+from kadapter.privacy import own_paths, text_without_paths, without_paths
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry
 from kadapter.storage import check_providers, describe_adapter, read_tensors
-
-_ABSOLUTE = re.compile(r"[/~]|[A-Za-z]:[\\/]|\\\\|file:")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Saved:
 
     def card(self, package: str, name: str) -> str:
         """Give the card: that which somebody wrote, or one that says how the package gives the knowledge `name`."""
-        return self.own_card or _made_card({**self.said, "name": name}, package)
+        return self.own_card or adapter_card({**self.said, "name": name}, package=package)
 
     @property
     def kind(self) -> str:
@@ -79,27 +78,17 @@ def read_saved(folder: Path, registry: Registry) -> Saved:
         raise StorageError(f"{folder} says '{fingerprint}' for the fingerprint of its backbone; save it again")
     check_providers(folder, said, registry)
     read_tensors(folder / "adapter.safetensors")
-    private = dict.fromkeys(_private(said))
-    return Saved(folder, _public(said, private), _own_card(folder, said, private))
+    private = own_paths(said)
+    return Saved(folder, without_paths(said, private), _own_card(folder, said, private))
 
 
 def _own_card(folder: Path, said: Mapping[str, Any], private: Collection[str]) -> str | None:
     """Give the card when somebody wrote it; None when there is none or the one that is made of `adapter.json`."""
     path = folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else None
-    if text is None or text == _made_card(said):
+    if text is None or text == adapter_card(said):
         return None
-    for place in sorted(private, key=len, reverse=True):
-        text = text.replace(place, _last_part(place))
-    return text
-
-
-def _made_card(said: Mapping[str, Any], package: str | None = None) -> str:
-    try:
-        return adapter_card(said, package=package)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        # What is said of the training is not what a run of kadapter says.
-        return adapter_card({**said, "trained_on": {}}, package=package)
+    return text_without_paths(text, private)
 
 
 def _describe(folder: Path) -> dict[str, Any]:
@@ -107,32 +96,6 @@ def _describe(folder: Path) -> dict[str, Any]:
     if inner and not (folder / "adapter.json").exists():
         raise StorageError(f"{folder} is a model of several adapters; pack one by itself: {', '.join(inner)}")
     return describe_adapter(folder)
-
-
-def _private(value: Any, inside_task: bool = False) -> Iterator[str]:
-    """Find every absolute path; names of relations may look like one, so in a task they must be there as well."""
-    if isinstance(value, str):
-        if _ABSOLUTE.match(value) and (not inside_task or Path(value).exists()):
-            yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _private(key, inside_task)
-            yield from _private(item, inside_task or key == "task")
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _private(item, inside_task)
-
-
-def _public(value: Any, private: Collection[str]) -> Any:
-    if isinstance(value, Mapping):
-        return {_public(key, private): _public(item, private) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_public(item, private) for item in value]
-    return _last_part(value) if isinstance(value, str) and value in private else value
-
-
-def _last_part(path: str) -> str:
-    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
 
 
 def check_together(saved: Sequence[Saved]) -> None:

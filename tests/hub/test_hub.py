@@ -86,6 +86,19 @@ def test_a_card_of_ones_own_is_pushed_as_it_is(online, geo, hub):
     assert repository.commits[repository.refs["main"]]["README.md"] == b"Mine.\n"
 
 
+def test_where_things_lie_at_home_stays_there(online, geo, hub, home):
+    online("""
+private = {"recipe": {"source": {"path": "/home/me/secret/facts.json"}}, "note": "/home/me/secret/facts.json"}
+save_adapter(folder / "private", adapter, "geo", trained_on=private, card="Of /home/me/secret/facts.json.")
+push_to_hub(folder / "private", "me/private")
+""")
+    repository = hub.repositories["me/private"]
+    held = repository.commits[repository.refs["main"]]
+    assert json.loads(held["adapter.json"])["trained_on"]["note"] == "facts.json"
+    assert held["README.md"] == b"Of facts.json."
+    assert b"secret" in (home / "private" / "adapter.json").read_bytes()
+
+
 def test_push_prints_the_commit(online, geo, hub):
     told = json.loads(push(online, 4, "--revision", "other", "--json"))
     assert told["revision"] == hub.repositories["me/geo"].refs["other"]
@@ -201,7 +214,7 @@ def test_a_model_that_leads_out_of_its_folder_is_refused(online, model, hub):
     held = dict(hub.repositories["me/model"].commits[model])
     told = {**json.loads(held["model.json"]), "adapters": {"geo": "../../../geo-1"}}
     hub.put("me/leading-out", {**held, "model.json": json.dumps(told).encode()})
-    with pytest.raises(Exception, match=r"^StorageError: .*leads out of its folder, to \.\./\.\./\.\./geo-1"):
+    with pytest.raises(Exception, match=r"^StorageError: .*lies in '../../../geo-1', which is not inside"):
         online("KnowledgeModel.from_pretrained('me/leading-out')")
 
 
