@@ -239,9 +239,16 @@ def _of_run(result: Mapping[str, Any]) -> dict[str, str]:
         "task": recipe["task"]["name"],
         "trained parameters": f"{result['trained_parameters']:,} (backbone: {result['backbone_parameters']:,}, {fate})",
         "validation": ", ".join(f"{name} {value:.3f}" for name, value in result["validation"].items()),
+        **_evaluated(result.get("evaluated", {})),
         "seed": recipe["training"]["seed"],
         "made with": ", ".join(f"{what} {version}" for what, version in result["versions"].items()),
     }
+
+
+def _evaluated(scores: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """Say what these very weights, rounded as they are, were measured to do once they were trained."""
+    said = (f"{what} {metric} {value:.3f}" for what, metrics in scores.items() for metric, value in metrics.items())
+    return {"evaluated": ", ".join(said)} if scores else {}
 
 
 def _origin(origin: Mapping[str, Any]) -> dict[str, str]:

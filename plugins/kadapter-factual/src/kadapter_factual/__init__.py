@@ -5,7 +5,9 @@ The factual adapter of K-Adapter (Wang et al. 2021, arXiv 2002.01808, section 3.
 
 from __future__ import annotations
 
-from kadapter import KnowledgeModule, hookimpl
+from pathlib import Path
+
+from kadapter import KnowledgeModule, hookimpl, weights_in
 
 FACTUAL = KnowledgeModule(
     name="factual",
@@ -13,6 +15,7 @@ FACTUAL = KnowledgeModule(
     adapter={"type": "k-adapter"},
     task={"name": "relation-classification"},
     source={"name": "fewrel"},
+    weights=weights_in(Path(__file__).parent / "weights"),
 )
 """For relation sentences of any source; FewRel's Wikipedia sentences unless told otherwise."""
 

@@ -5,7 +5,9 @@ The linguistic adapter of K-Adapter (Wang et al. 2021, arXiv 2002.01808, section
 
 from __future__ import annotations
 
-from kadapter import KnowledgeModule, hookimpl
+from pathlib import Path
+
+from kadapter import KnowledgeModule, hookimpl, weights_in
 
 LINGUISTIC = KnowledgeModule(
     name="linguistic",
@@ -15,6 +17,7 @@ LINGUISTIC = KnowledgeModule(
     source={"name": "conllu"},
     # Heads of words start from nothing beside layers that are copied: at the usual rate two points of UAS are lost.
     training={"epochs": 5, "learning_rate": 8e-4},
+    weights=weights_in(Path(__file__).parent / "weights"),
 )
 """For treebanks of any language in the CoNLL-U format."""
 
