@@ -21,8 +21,7 @@ from kadapter import KnowledgeModel, evaluate
 from kadapter.describing import complete_card
 from kadapter.files import read_json, write_json
 from kadapter.storage import save_tensors
-from kadapter.testing import score_rows
-from knowledge_data import READERS
+from kadapter.testing import rows_of, score_rows
 
 KEPT = ("adapter.json", "model.json", "result.json")
 TENSORS = ("adapter.safetensors", "model.safetensors")
@@ -40,8 +39,7 @@ def round_to_half(run: Path, folder: Path) -> None:
 def measure(folder: Path, data: str, own: Path) -> dict[str, dict[str, float]]:
     """Score what is shipped on the test split, and on sentences of our own that go with the package."""
     source = read_json(folder / "result.json", "run")["recipe"]["source"]["name"]
-    rows = READERS[source](own).rows
-    own_scores = score_rows(KnowledgeModel.from_pretrained(folder), rows)
+    own_scores = score_rows(KnowledgeModel.from_pretrained(folder), rows_of(source, own))
     return {**evaluate(folder, ["test"], data), "own sentences": own_scores}
 
 

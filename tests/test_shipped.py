@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kadapter import KnowledgeModel, default_registry, evaluate
-from kadapter.testing import score_rows
-from knowledge_data import READERS, sample_path
+from kadapter.testing import rows_of, score_rows
+from knowledge_data import sample_path
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = {
@@ -32,9 +32,8 @@ def trained_on(folder):
 def test_what_is_shipped_is_small_and_of_data_that_may_be_shipped(name, minilm):
     folder = folder_of(name, minilm)
     assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
-    licence = trained_on(folder)["data"]["licence"]
-    assert licence
-    assert not re.search(r"\bNC\b|non-?commercial", licence, re.I)
+    assert trained_on(folder)["card"]["licence"] == "CC BY-SA 4.0"
+    assert not re.search(r"\bNC\b|non-?commercial", trained_on(folder)["data"]["licence"], re.I)
 
 
 @everyone
@@ -52,7 +51,7 @@ def test_its_figure_on_sentences_of_our_own_is_the_one_in_the_card(name, minilm)
     model = KnowledgeModel.from_pretrained(folder, backbone=minilm)
     said = trained_on(folder)["evaluated"]["own sentences"][model.task.metric]
     # One mark of the smallest difference that there is: machines round differently.
-    assert score_rows(model, READERS[source](own).rows)[model.task.metric] == pytest.approx(said, abs=0.022)
+    assert score_rows(model, rows_of(source, own))[model.task.metric] == pytest.approx(said, abs=0.022)
     assert f"own sentences {model.task.metric} {said:.3f}" in (folder / "README.md").read_text()
 
 

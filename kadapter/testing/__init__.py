@@ -21,7 +21,7 @@ from kadapter.testing.backbones import (
 from kadapter.testing.composition_contract import CompositionContract
 from kadapter.testing.facts import WORDS, tiny_facts
 from kadapter.testing.knowledge_contract import KnowledgeContract
-from kadapter.testing.scoring import score_rows
+from kadapter.testing.scoring import rows_of, score_rows
 from kadapter.testing.source_contract import SourceContract
 from kadapter.testing.task_contract import TaskContract
 
@@ -35,6 +35,7 @@ __all__ = [
     "SourceContract",
     "TaskContract",
     "fill_randomly",
+    "rows_of",
     "save_tiny_backbone",
     "score_rows",
     "tiny_backbone",

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-from datasets import Dataset
+from pathlib import Path
 
-from kadapter import KnowledgeModel
+import torch
+from datasets import Dataset, concatenate_datasets
+
+from kadapter import KnowledgeModel, default_registry
+
+
+def rows_of(source: str, path: Path) -> Dataset:
+    """Give all rows that an installed source reads from a path, its splits together.
+
+    Raises:
+        UnknownNameError: nobody registered that source.
+        knowledge_data.DataError: the data is not what it should be.
+    """
+    splits = default_registry().sources[source]().load(path, seed=0).splits
+    return concatenate_datasets([splits[name] for name in ("train", "validation", "test")])
 
 
 def score_rows(model: KnowledgeModel, rows: Dataset) -> dict[str, float]:
