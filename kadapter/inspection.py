@@ -50,19 +50,26 @@ def _fetched(what: str) -> Path | None:
     return found.folder if found else None
 
 
-def card_of(what: str) -> str | None:
-    """Give the text of the card of what is saved in a folder or on the Hub; None when it has none.
+def card_of(what: str, registry: Registry | None = None) -> str | None:
+    """Give the text of the card of what is saved in a folder, on the Hub or in a package; None when it has none.
 
     Raises:
         StorageError: it is not text.
     """
-    path = (_fetched(what) or Path(what)) / "README.md"
+    path = (_fetched(what) or _installed(what, registry or default_registry()) or Path(what)) / "README.md"
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else None
     except ValueError as error:
         raise StorageError(f"the card {path} is not text ({error}); write it again with `kadapter card`") from error
     # A stranger's card may hold commands to the terminal.
     return text and "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+
+
+def _installed(what: str, registry: Registry) -> Path | None:
+    """Give the folder of the first weights of installed knowledge."""
+    if Path(what).exists() or what not in registry.knowledge:
+        return None
+    return next(map(Path, registry.knowledge[what].weights.values()), None)
 
 
 def _backbone(info: BackboneInfo) -> dict[str, Any]:
@@ -76,6 +83,6 @@ def _knowledge(name: str, registry: Registry) -> dict[str, Any]:
     facts = {key: value for key, value in vars(knowledge).items() if key != "weights"}
     return {
         **facts,
-        "weights for": sorted(knowledge.weights),
+        "weights for": {str(describe_adapter(at)["backbone"]["name"]): str(at) for at in knowledge.weights.values()},
         "from": f"{provider.distribution} {provider.version}",
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kadapter import KnowledgeModel, default_registry, evaluate
+from kadapter.inspection import card_of, inspect
 from kadapter.testing import rows_of, score_rows
 from knowledge_data import sample_path
 
@@ -42,6 +43,13 @@ def test_an_installed_plugin_is_useful_at_once(name, minilm):
     features = model(**minilm.tokenizer(["Vienna lies on the Danube."], return_tensors="pt")).features[name]
     assert features.shape[-1] == minilm.info.width
     assert trained_on(folder_of(name, minilm))["recipe"]["name"] == name
+
+
+@everyone
+def test_inspecting_installed_knowledge_says_for_which_backbones_it_has_weights_and_prints_the_card(name, minilm):
+    facts = inspect(name)
+    assert facts["weights for"] == {"minilm": str(folder_of(name, minilm))}
+    assert "gain over the controls" in card_of(name)
 
 
 @everyone

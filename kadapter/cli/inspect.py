@@ -33,7 +33,7 @@ def inspect(
     from kadapter.inspection import card_of, inspect
 
     facts = inspect(what)
-    card = card_of(what) if "format" in facts else None
+    card = card_of(what) if facts.keys() & {"format", "weights for"} else None
     front, text = card_parts(card or "")
     if json:
         print_json({**facts, "card": front} if card else facts)
