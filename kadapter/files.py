@@ -13,6 +13,11 @@ from typing import Any
 from kadapter.errors import StorageError
 
 
+def cache_folder() -> Path:
+    """Give the folder of what can be made again: `KADAPTER_CACHE`, or a folder of the user's."""
+    return Path(os.environ.get("KADAPTER_CACHE") or os.path.expanduser("~/.cache/kadapter"))
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; it becomes `path` when the block ends well.

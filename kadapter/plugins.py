@@ -54,10 +54,11 @@ class Plugin:
 
 
 class Candidate(NamedTuple):
-    """A plugin that has been found; `load` imports it and gives the object that holds its hooks."""
+    """A plugin that has been found, and the module that it lies in; `load` gives the object that holds its hooks."""
 
     plugin: Plugin
     load: Callable[[], object]
+    module: str
 
 
 def builtin(plugin: object) -> Candidate:
@@ -67,9 +68,9 @@ def builtin(plugin: object) -> Candidate:
     except metadata.PackageNotFoundError:
         version = "unknown"
     if isinstance(plugin, str):
-        return Candidate(Plugin(plugin, "kadapter", version), partial(importlib.import_module, plugin))
+        return Candidate(Plugin(plugin, "kadapter", version), partial(importlib.import_module, plugin), plugin)
     name = getattr(plugin, "__name__", type(plugin).__name__)
-    return Candidate(Plugin(name, "kadapter", version), lambda: plugin)
+    return Candidate(Plugin(name, "kadapter", version), lambda: plugin, type(plugin).__module__)
 
 
 def installed(entry_points: Iterable[metadata.EntryPoint] | None = None) -> list[Candidate]:
@@ -93,7 +94,7 @@ def _candidate(entry_point: metadata.EntryPoint) -> Candidate:
     dist = entry_point.dist
     name, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
     plugin = Plugin(printable(entry_point.name, 60), printable(name, 60), printable(version, 60))
-    return Candidate(plugin, entry_point.load)
+    return Candidate(plugin, entry_point.load, entry_point.value.partition(":")[0])
 
 
 def things_of(candidate: Candidate) -> list[tuple[str, Any]]:

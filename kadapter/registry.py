@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from kadapter.knowledge import KnowledgeModule, KnowledgeSource
     from kadapter.task import Task
 
-__all__ = ["Failure", "Plugin", "PluginWarning", "Registry", "default_registry"]
+__all__ = ["BUILTINS", "Failure", "Plugin", "PluginWarning", "Registry", "default_registry"]
+
+
+BUILTINS = ("kadapter.builtin",)
+"""What is asked first: modules of kadapter itself."""
 
 
 class PluginWarning(UserWarning):
@@ -64,7 +68,7 @@ class Registry:
     def __init__(
         self,
         entry_points: Iterable[metadata.EntryPoint] | None = None,
-        builtins: Sequence[object] = ("kadapter.builtin",),
+        builtins: Sequence[object] = BUILTINS,
     ) -> None:
         """Take entry points (None: the installed ones) and built-ins: plugins, or dotted names of modules."""
         self._entry_points = None if entry_points is None else tuple(entry_points)

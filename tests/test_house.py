@@ -27,7 +27,7 @@ LAYERS = [
     {"config", "files", "hookspecs", "memory", "privacy", "progress", "tables", "timing"},
     {"plugins"},
     {"registry"},
-    {"sites"},
+    {"listing", "sites"},
     {"adapter", "composition", "formats", "task", "knowledge"},
     {"attention", "backbone", "card", "foreign", "hub", "naming", "passes", "saved", "storage", "taps", "features"},
     {"model"},

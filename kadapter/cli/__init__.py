@@ -27,6 +27,7 @@ from kadapter.cli import (
     sweep,
 )
 from kadapter.errors import KadapterError, printable
+from knowledge_data import DataError
 
 app = typer.Typer(
     name="kadapter",
@@ -69,9 +70,6 @@ def main() -> None:
 
 
 def _is_expected(error: Exception) -> bool:
-    # Imported here because it brings `datasets` along, which `--help` should not wait for.
-    from knowledge_data import DataError
-
     return isinstance(error, (KadapterError, DataError))
 
 

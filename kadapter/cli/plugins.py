@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,25 +14,21 @@ def add_to(app: typer.Typer) -> None:
     app.command(name="plugins")(plugins)
 
 
-def plugins(json: Json = False) -> None:
+def plugins(
+    refresh: Annotated[bool, typer.Option("--refresh", help="Load every plugin anew, whatever is remembered.")] = False,
+    json: Json = False,
+) -> None:
     """Show what is installed, from which package and version; what failed, and why."""
-    from kadapter.registry import default_registry
+    from kadapter.listing import listing
+    from kadapter.registry import Failure
 
-    registry = default_registry()
-    rows = [
-        {"kind": kind, "name": name, "distribution": plugin.distribution, "version": plugin.version}
-        for plugin in registry.plugins
-        for kind, names in plugin.provides.items()
-        for name in names
-    ]
-    licences = {name: alias.licence for name, alias in registry.backbones.items()}
-    failures = [asdict(failure) for failure in registry.failures]
+    found = listing(refresh)
     if json:
-        print_json({"provides": rows, "licences": licences, "failures": failures})
+        print_json(found)
         return
-    _print_provided(rows, licences)
-    for failure in registry.failures:
-        typer.secho(f"failed: {failure}", fg="red")
+    _print_provided(found["provides"], found["licences"])
+    for failure in found["failures"]:
+        typer.secho(f"failed: {Failure(**failure)}", fg="red")
 
 
 def _print_provided(rows: list[dict[str, Any]], licences: dict[str, str]) -> None:

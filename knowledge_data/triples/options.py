@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from knowledge_data.errors import DataError
-from knowledge_data.triples.splits import SplitBy
 
 ObjectiveName = Literal["relation", "cloze", "choice", "description", "typing"]
+
+SplitBy = Literal["pair", "entity", "relation"]
+"""What is held out."""
 
 _ENTITY_OBJECTIVES = ("description", "typing")
 """Those whose answer is a fact about an entity, so that a tested entity must be new."""

@@ -15,10 +15,9 @@ from knowledge_data.draws import point
 from knowledge_data.errors import DataError
 from knowledge_data.graphs.graph import Triple
 from knowledge_data.split import unordered
+from knowledge_data.triples.options import SplitBy
 
 SplitName = Literal["train", "validation", "test"]
-
-SplitBy = Literal["pair", "entity", "relation"]
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 

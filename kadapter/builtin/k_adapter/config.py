@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from transformers.activations import ACT2FN
-
 from kadapter import BackboneInfo, ConfigError
 
 
@@ -48,8 +46,16 @@ class KAdapterConfig:
                 raise ConfigError(f"k-adapter: {name} is {value}; it must be 1 or more")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"k-adapter: dropout is {self.dropout}; it must be at least 0 and under 1")
-        if self.activation and self.activation not in ACT2FN:
-            raise ConfigError(f"k-adapter: activation '{self.activation}' is not one of {', '.join(sorted(ACT2FN))}")
+        if self.activation:
+            self._check_activation(self.activation)
+
+    def _check_activation(self, name: str) -> None:
+        """Make sure that transformers has it."""
+        # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+        from transformers.activations import ACT2FN
+
+        if name not in ACT2FN:
+            raise ConfigError(f"k-adapter: activation '{name}' is not one of {', '.join(sorted(ACT2FN))}")
 
 
 PAPER: Mapping[str, Any] = {"init": "random", "reads": "paper", "width": 768, "heads": 12, "intermediate": 3072}

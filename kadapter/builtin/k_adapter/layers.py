@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.activations import ACT2FN
 
 from kadapter import BackboneInfo, HiddenStates
 from kadapter.builtin.k_adapter.config import KAdapterConfig
@@ -46,6 +45,9 @@ class TransformerLayer(nn.Module):
     """One post-norm layer: self-attention and feed-forward, each with dropout, residual and LayerNorm."""
 
     def __init__(self, config: KAdapterConfig) -> None:
+        # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+        from transformers.activations import ACT2FN
+
         super().__init__()
         width, inner = int(config.width or 0), int(config.intermediate or 0)
         self.heads, self.dropout = config.heads, float(config.dropout or 0)

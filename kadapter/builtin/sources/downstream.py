@@ -2,57 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import knowledge_data as kd
 from kadapter import Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import (
-    Reading,
-    by_context,
-    by_sentences,
-    by_text,
-    by_words,
-    draw,
-    published_splits,
-    read_codah,
-    read_cosmosqa,
-    read_piqa,
-    read_published,
-    read_sick,
-    read_squad,
-    read_tagged,
-    read_typing,
-    sample_path,
-)
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from knowledge_data.split import Group
 
 
 class Format(NamedTuple):
     """How data of one form is read and split.
 
+    What reads and groups is named, and imported when it is used: it brings `datasets` and `networkx` along.
+
     Attributes:
-        read: the reader of a file.
-        groups: names for each row what it must stay together with.
+        reader: of a file, in `knowledge_data.DOWNSTREAM_READERS`.
+        grouping: function of `knowledge_data` that names for each row what it must stay together with.
         suffixes: how the names of data files in a folder end.
     """
 
-    read: Callable[[Path], Reading]
-    groups: Callable[[Dataset], list[tuple[str, ...]]]
+    reader: str
+    grouping: str
     suffixes: tuple[str, ...]
+
+    def groups(self, rows: Dataset) -> list[Group]:
+        """Give the group of each row."""
+        return getattr(kd, self.grouping)(rows)
 
 
 _CONLL = (".txt", ".conll", ".tsv", ".bio", ".annotated")
-_TAGGED = Format(read_tagged, by_words, _CONLL)
-_TYPING = Format(read_typing, by_text, _CONLL)
+_TAGGED = Format("tagged", "by_words", _CONLL)
+_TYPING = Format("typing", "by_text", _CONLL)
 
 
 def _sample(reader: str, task: str) -> Sequence[Mapping[str, Any]]:
-    return ({"path": sample_path(reader), "task": {"name": task}},)
+    return ({"path": kd.sample_path(reader), "task": {"name": task}},)
 
 
 @dataclass(frozen=True)
@@ -81,13 +72,14 @@ class DownstreamFiles(KnowledgeSource):
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read, draw `limit` rows, and make three splits as `knowledge_data.published_splits` does."""
-        parts, report = read_published(place_of(self, path), self.format.read, self.format.suffixes)
+        read = kd.DOWNSTREAM_READERS[self.format.reader]
+        parts, report = kd.read_published(place_of(self, path), read, self.format.suffixes)
         drawn = {name: self._draw(rows, seed) for name, rows in parts.items()}
-        return Knowledge(published_splits(drawn, self.format.groups, seed), report.skipped, self.licence)
+        return Knowledge(kd.published_splits(drawn, self.format.groups, seed), report.skipped, self.licence)
 
     def _draw(self, rows: Dataset, seed: int) -> Dataset:
         limit: int | None = self.config.limit
-        return rows if limit is None else draw(rows, self.format.groups(rows), seed, limit)
+        return rows if limit is None else kd.draw(rows, self.format.groups(rows), seed, limit)
 
 
 class TaggedWords(DownstreamFiles):
@@ -138,7 +130,7 @@ class CosmosQA(DownstreamFiles):
     name: ClassVar[str] = "cosmosqa"
     description: ClassVar[str] = "CosmosQA CSV: context, question, answer0 … answer3, label"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("cosmosqa", "multiple-choice")
-    format: ClassVar[Format] = Format(read_cosmosqa, by_context, (".csv",))
+    format: ClassVar[Format] = Format("cosmosqa", "by_context", (".csv",))
     licence: ClassVar[str] = "CC BY 4.0"
 
 
@@ -148,7 +140,7 @@ class PIQA(DownstreamFiles):
     name: ClassVar[str] = "piqa"
     description: ClassVar[str] = "PIQA JSONL: goal, sol1, sol2; labels in NAME-labels.lst beside it"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("piqa", "multiple-choice")
-    format: ClassVar[Format] = Format(read_piqa, by_context, (".jsonl",))
+    format: ClassVar[Format] = Format("piqa", "by_context", (".jsonl",))
     licence: ClassVar[str] = "Academic Free License 3.0"
 
 
@@ -158,7 +150,7 @@ class CODAH(DownstreamFiles):
     name: ClassVar[str] = "codah"
     description: ClassVar[str] = "CODAH TSV: category, prompt, four completions, index of the right one"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("codah", "multiple-choice")
-    format: ClassVar[Format] = Format(read_codah, by_context, (".tsv",))
+    format: ClassVar[Format] = Format("codah", "by_context", (".tsv",))
     licence: ClassVar[str] = "ODC-BY"
 
 
@@ -168,7 +160,7 @@ class SICK(DownstreamFiles):
     name: ClassVar[str] = "sick"
     description: ClassVar[str] = "SICK TSV: sentence_A, sentence_B, entailment_judgment"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("sick", "sequence-classification")
-    format: ClassVar[Format] = Format(read_sick, by_sentences, (".txt", ".tsv"))
+    format: ClassVar[Format] = Format("sick", "by_sentences", (".txt", ".tsv"))
     licence: ClassVar[str] = "CC BY-NC-SA 3.0"
 
 
@@ -178,7 +170,7 @@ class SQuAD(DownstreamFiles):
     name: ClassVar[str] = "squad"
     description: ClassVar[str] = "SQuAD JSON 1.1 or 2.0: data, paragraphs, qas; or a folder with train and dev"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("squad", "question-answering")
-    format: ClassVar[Format] = Format(read_squad, by_context, (".json",))
+    format: ClassVar[Format] = Format("squad", "by_context", (".json",))
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 

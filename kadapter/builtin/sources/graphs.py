@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset, DatasetDict
-
+import knowledge_data as kd
 from kadapter import ConfigError, Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import GraphOptions, build, graph_rows, hash_inputs, read_built, sample_path
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 _UNSAID = "see the data's publisher"
-_HARBOUR = sample_path("harbour")
+_HARBOUR = kd.sample_path("harbour")
 _SAID = {"templates": str(_HARBOUR / "templates.yaml"), "labels": str(_HARBOUR / "labels.tsv")}
 _RELATIONS = {"name": "relation-classification"}
 
@@ -23,7 +24,7 @@ class Graph(KnowledgeSource):
     """Anybody's graph, said in anybody's templates; its options are those of `knowledge_data.GraphOptions`."""
 
     name: ClassVar[str] = "graph"
-    Config: ClassVar[type] = GraphOptions
+    Config: ClassVar[type] = kd.GraphOptions
     description: ClassVar[str] = "triples (file or folder) and a YAML file of templates: relation -> phrasings"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = (
         {"path": _HARBOUR / "triples.tsv", **_SAID, "task": _RELATIONS},
@@ -33,10 +34,10 @@ class Graph(KnowledgeSource):
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Say the graph, true and false, in three splits; what is held out is an option."""
         place, options = place_of(self, path), self.config
-        made = graph_rows(place, options, seed)
+        made = kd.graph_rows(place, options, seed)
         origin = {
             "source": str(place),
-            "inputs": hash_inputs(place, options),
+            "inputs": kd.hash_inputs(place, options),
             "kept": {name: rows.num_rows for name, rows in made.splits.items()},
             "dropped": dict(made.report.skipped),
             "seed": seed,
@@ -46,8 +47,10 @@ class Graph(KnowledgeSource):
 
 def _build(folder: Path) -> Path:
     """Build a data set of the sample graph."""
-    build(
-        _HARBOUR / "triples.tsv", folder / "built", GraphOptions(templates=_SAID["templates"], labels=_SAID["labels"])
+    kd.build(
+        _HARBOUR / "triples.tsv",
+        folder / "built",
+        kd.GraphOptions(templates=_SAID["templates"], labels=_SAID["labels"]),
     )
     return folder / "built"
 
@@ -77,7 +80,9 @@ class BuiltFolder(KnowledgeSource):
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Open it. The splits are as they were built, whatever the seed."""
-        built = read_built(place_of(self, path))
+        from datasets import DatasetDict
+
+        built = kd.read_built(place_of(self, path))
         said, limit = built.provenance, self.config.limit
         splits = DatasetDict({name: _first(rows, limit) for name, rows in built.splits.items()})
         origin = {name: value for name, value in said.items() if name not in ("files", "key")}

@@ -6,21 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset, concatenate_datasets
-
+import knowledge_data as kd
 from kadapter import ConfigError, Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import (
-    DataError,
-    by_words,
-    published_splits,
-    read_conllu,
-    read_parsed_text,
-    read_published,
-    sample_path,
-)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -49,14 +42,14 @@ class Conllu(KnowledgeSource):
     Config: ClassVar[type] = ConlluConfig
     description: ClassVar[str] = "CoNLL-U: a treebank's file, or its folder with train, dev and test files"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = (
-        {"path": sample_path("conllu"), "task": {"name": "dependency-heads"}},
+        {"path": kd.sample_path("conllu"), "task": {"name": "dependency-heads"}},
     )
     licence: ClassVar[str] = "see the treebank's publisher"
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read one file, which is split by sentence, or a folder with the publisher's splits."""
-        parts, report = read_published(place_of(self, path), read_conllu, (".conllu",))
-        splits = published_splits(parts, by_words, seed)
+        parts, report = kd.read_published(place_of(self, path), kd.read_conllu, (".conllu",))
+        splits = kd.published_splits(parts, kd.by_words, seed)
         for name, place in self.config.also.items():
             splits[name] = _whole(Path(place))
         return Knowledge(splits, report.skipped, self.licence)
@@ -64,12 +57,14 @@ class Conllu(KnowledgeSource):
 
 def _whole(place: Path) -> Dataset:
     """Read a treebank's file, or all those of its folder."""
+    from datasets import concatenate_datasets
+
     files = [place]
     if place.is_dir():
         files = sorted(path for path in place.iterdir() if path.name.removesuffix(".gz").endswith(".conllu"))
     if not files:
-        raise DataError("holds no treebank", "give a folder with files named *.conllu", where=str(place))
-    return concatenate_datasets([read_conllu(file).rows for file in files])
+        raise kd.DataError("holds no treebank", "give a folder with files named *.conllu", where=str(place))
+    return concatenate_datasets([kd.read_conllu(file).rows for file in files])
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def _passages(folder: Path) -> Path:
     """Write a text that the pipeline of the default options can parse, if it is installed."""
     place = folder / "text.txt"
     place.write_text("\n".join(f"Boat {number} left the harbour." for number in range(20)), encoding="utf-8")
-    read_parsed_text(place, ParsedTextConfig().pipeline)
+    kd.read_parsed_text(place, ParsedTextConfig().pipeline)
     return place
 
 
@@ -102,9 +97,9 @@ class ParsedText(KnowledgeSource):
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read one file, which is split by sentence, or a folder with train, dev and test files."""
-        read = partial(read_parsed_text, pipeline=self.config.pipeline)
-        parts, report = read_published(place_of(self, path), read, (".txt",))
-        return Knowledge(published_splits(parts, by_words, seed), report.skipped, self.licence)
+        read = partial(kd.read_parsed_text, pipeline=self.config.pipeline)
+        parts, report = kd.read_published(place_of(self, path), read, (".txt",))
+        return Knowledge(kd.published_splits(parts, kd.by_words, seed), report.skipped, self.licence)
 
 
 PARSE_SOURCES: list[type[KnowledgeSource]] = [Conllu, ParsedText]

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import knowledge_data as kd
 from kadapter import Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
-from knowledge_data import READERS, by_pair, country_graph, draw, geonames_splits, sample_path, split_by_pair
-from knowledge_data.provenance import read_provenance
 
 _RELATIONS = {"name": "relation-classification"}
 
@@ -36,9 +35,9 @@ class RelationFile(KnowledgeSource):
         """Read with the reader of this format; 65 % of the pairs train, 15 % validate, 20 % test."""
         options = asdict(self.config)
         limit = options.pop("limit")
-        reading = READERS[self.name](place_of(self, path), **options)
-        rows = reading.rows if limit is None else draw(reading.rows, by_pair(reading.rows), seed, limit)
-        return Knowledge(split_by_pair(rows, seed), reading.report.skipped, self.licence)
+        reading = kd.READERS[self.name](place_of(self, path), **options)
+        rows = reading.rows if limit is None else kd.draw(reading.rows, kd.by_pair(reading.rows), seed, limit)
+        return Knowledge(kd.split_by_pair(rows, seed), reading.report.skipped, self.licence)
 
 
 class Trex(RelationFile):
@@ -46,7 +45,7 @@ class Trex(RelationFile):
 
     name: ClassVar[str] = "trex"
     description: ClassVar[str] = "T-REx-rc JSON or JSONL: token, relation, subj_start … obj_end"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("trex"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("trex"), "task": _RELATIONS},)
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
@@ -55,7 +54,7 @@ class FewRel(RelationFile):
 
     name: ClassVar[str] = "fewrel"
     description: ClassVar[str] = "FewRel JSON: relation -> sentences with head and tail"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("fewrel"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("fewrel"), "task": _RELATIONS},)
     licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
 
 
@@ -64,7 +63,7 @@ class Tacred(RelationFile):
 
     name: ClassVar[str] = "tacred"
     description: ClassVar[str] = "TACRED JSON, with no_relation"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("tacred"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("tacred"), "task": _RELATIONS},)
     licence: ClassVar[str] = "LDC2018T24"
 
 
@@ -73,7 +72,7 @@ class SemEval(RelationFile):
 
     name: ClassVar[str] = "semeval"
     description: ClassVar[str] = "SemEval-2010 Task 8 text: <e1> and <e2>, direction in the label"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("semeval"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("semeval"), "task": _RELATIONS},)
     licence: ClassVar[str] = "CC BY 3.0"
 
 
@@ -82,7 +81,7 @@ class KnowledgeNet(RelationFile):
 
     name: ClassVar[str] = "knowledgenet"
     description: ClassVar[str] = "folder of KnowledgeNet tables: passages.tsv, facts.tsv, no_fact.tsv"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("knowledgenet"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("knowledgenet"), "task": _RELATIONS},)
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
@@ -91,10 +90,12 @@ class RelationRows(RelationFile):
 
     name: ClassVar[str] = "relation-rows"
     description: ClassVar[str] = "folder that `kadapter data align` made, or its rows.jsonl"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("relation-rows"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("relation-rows"), "task": _RELATIONS},)
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read and split as other files; the licence and the origin are those of the folder's provenance."""
+        from knowledge_data.provenance import read_provenance
+
         known = super().load(path, seed)
         told = read_provenance(place_of(self, path))
         return replace(known, licence=told.get("licence", self.licence), origin=told) if told else known
@@ -117,7 +118,7 @@ class ReDocRED(RelationFile):
     name: ClassVar[str] = "redocred"
     Config: ClassVar[type] = ReDocREDConfig
     description: ClassVar[str] = "Re-DocRED JSON: pairs of entities that meet in one sentence"
-    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": sample_path("redocred"), "task": _RELATIONS},)
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": kd.sample_path("redocred"), "task": _RELATIONS},)
     licence: ClassVar[str] = "MIT; text CC BY-SA (Wikipedia)"
 
 
@@ -149,8 +150,8 @@ class GeoNames(KnowledgeSource):
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Say the facts; besides the three usual splits, `known` asks training pairs in phrasings not trained on."""
-        skipped = country_graph().graph["skipped"]
-        return Knowledge(geonames_splits(seed, **asdict(self.config)), skipped, "CC BY 4.0 (GeoNames)")
+        skipped = kd.country_graph().graph["skipped"]
+        return Knowledge(kd.geonames_splits(seed, **asdict(self.config)), skipped, "CC BY 4.0 (GeoNames)")
 
 
 RELATION_SOURCES: list[type[KnowledgeSource]] = [

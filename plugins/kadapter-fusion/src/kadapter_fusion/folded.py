@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.activations import ACT2FN
 
 from kadapter import LowRank
 from kadapter_fusion.mixer import Mixer
@@ -52,11 +51,19 @@ class Folded:
         first = self.members[0]
         if all((m.takes, m.activation) == (first.takes, first.activation) for m in self.members):
             taken = asking if first.takes == "hidden" else entering
-            return ACT2FN[first.activation](functional.linear(taken, *self.down))
+            return _activate(first.activation, functional.linear(taken, *self.down))
         sources = {"hidden": asking, "entering": entering}
         return torch.cat(
-            [ACT2FN[m.activation](functional.linear(sources[m.takes], m.down, m.down_bias)) for m in self.members], -1
+            [_activate(m.activation, functional.linear(sources[m.takes], m.down, m.down_bias)) for m in self.members],
+            -1,
         )
+
+
+def _activate(name: str, hidden: Tensor) -> Tensor:
+    # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+    from transformers.activations import ACT2FN
+
+    return ACT2FN[name](hidden)
 
 
 @torch.no_grad()

@@ -8,12 +8,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from kadapter import ConfigError, KnowledgeModel, evaluate, save_adapter, watch_split
+from kadapter import ConfigError, save_adapter
 from kadapter_fusion.adapter import FusionAdapter
+
+if TYPE_CHECKING:
+    from kadapter import KnowledgeModel
 
 Attention = Mapping[str, Mapping[str, float]]
 
@@ -74,6 +77,9 @@ def prune_run(
         ConfigError: nothing in the run is a fusion, or nobody is to be kept.
         StorageError: there is no finished run.
     """
+    # Here and not above: they bring transformers and datasets along, which a list of plugins need not wait for.
+    from kadapter import KnowledgeModel, evaluate, watch_split
+
     run, output = Path(run), Path(output)
     if output.exists():
         raise ConfigError(f"{output} is there already; give a new folder")

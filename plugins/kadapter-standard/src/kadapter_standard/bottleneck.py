@@ -6,7 +6,6 @@ import math
 from typing import Literal
 
 from torch import Tensor, nn
-from transformers.activations import ACT2FN
 
 from kadapter import LowRank
 from kadapter_standard.config import Init, StandardConfig
@@ -16,6 +15,9 @@ class Bottleneck(nn.Module):
     """Down to m, a non-linearity, up to W again: 2 W m + m + W parameters."""
 
     def __init__(self, width: int, size: int, config: StandardConfig) -> None:
+        # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+        from transformers.activations import ACT2FN
+
         super().__init__()
         self.norm_before = nn.LayerNorm(width) if config.norm_before else nn.Identity()
         self.down = nn.Linear(width, size)

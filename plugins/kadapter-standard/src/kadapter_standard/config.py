@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from transformers.activations import ACT2FN
-
 from kadapter import BackboneInfo, ConfigError
 
 Sublayer = Literal["attention", "feedforward"]
@@ -55,6 +53,9 @@ class StandardConfig:
     train_norms: bool = True
 
     def __post_init__(self) -> None:
+        # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+        from transformers.activations import ACT2FN
+
         self._check("places", len({*self.places}) == len(self.places) > 0, "one or both of attention, feedforward")
         self._check("size", min(self._sizes, default=-1) >= 0, "0 or more")
         self._check("reduction", self.reduction is None or 0 < self.reduction < math.inf, "more than 0")
