@@ -59,7 +59,7 @@ def adapter_card(said: Mapping[str, Any], repository: str | None = None, package
         return _adapter_card(said, repository, package)
     except (KeyError, TypeError, ValueError, AttributeError):
         # What is said of the training is not what a run of kadapter says.
-        return _adapter_card({**said, "trained_on": {}}, repository, package)
+        return _adapter_card({**said, "trained_on": _chosen_licence(said["trained_on"])}, repository, package)
 
 
 def _adapter_card(said: Mapping[str, Any], repository: str | None, package: str | None) -> str:
@@ -217,6 +217,12 @@ def _about(trained_on: Mapping[str, Any]) -> str:
 def _licence(trained_on: Mapping[str, Any]) -> str:
     own = trained_on.get("card", {}).get("licence")
     return str(own or trained_on.get("data", {}).get("licence") or trained_on.get("licence") or "not said")
+
+
+def _chosen_licence(trained_on: Any) -> dict[str, Any]:
+    own = trained_on.get("card") if isinstance(trained_on, Mapping) else None
+    licence = own.get("licence") if isinstance(own, Mapping) else None
+    return {"card": {"licence": licence}} if isinstance(licence, str) else {}
 
 
 def _body(trained_on: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from kadapter import (
     save_adapter,
     weights_in,
 )
+from kadapter.card import card_parts
 from kadapter.config import NoOptions
 from kadapter.testing import fill_randomly, save_tiny_backbone, tiny_batch
 from knowledge_data import sample_path
@@ -201,6 +202,23 @@ def test_the_licence_is_that_of_the_data_or_what_is_said(save, tmp_path, said, e
     assert f"\nThe weights stand under: {text}\n" in files["kadapter_rivers-0.1.0.dist-info/licenses/LICENSE"]
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_the_licence_that_is_said_is_that_of_the_adapter_and_of_its_card(save, tmp_path, own):
+    folder = save()
+    card = "---\nlicense: other\nlicense_name: ask\nlanguage: en\n---\n\n# rivers\n\nBy hand.\n"
+    (folder / "README.md").write_text(card) if own else (folder / "README.md").unlink()
+    files = texts(pack([folder], "kadapter-rivers", licence="CC-BY-4.0", output=tmp_path / "dist").wheel)
+    [card] = [text for name, text in files.items() if name.endswith("README.md")]
+    front, text = card_parts(card)
+    assert front["license"] == "cc-by-4.0"
+    assert "license_name" not in front
+    assert (front.get("language"), "By hand." in text) == (("en", True) if own else (None, False))
+    [said] = [json.loads(text) for name, text in files.items() if name.endswith("/adapter.json")]
+    assert said["trained_on"]["card"]["licence"] == "CC-BY-4.0"
+    assert said["trained_on"]["data"]["licence"] == "CC0-1.0"
+    assert "tiny-bert: CC0-1.0" in files["kadapter_rivers-0.1.0.dist-info/licenses/LICENSE"]
+
+
 # --- what it needs
 
 
@@ -274,6 +292,8 @@ def test_the_source_project_is_what_the_wheel_is_built_of(save, tmp_path):
         ({"name": "torch-"}, ConfigError, "cannot name a distribution"),
         ({"name": "pytest_"}, ConfigError, "cannot name a distribution"),
         ({"name": "yaml"}, ConfigError, "package yaml, which is one of pyyaml"),
+        ({"name": "numpy"}, ConfigError, "'numpy' is installed already and is no plugin of kadapter"),
+        ({"name": "PyYAML"}, ConfigError, "'pyyaml' is installed already and is no plugin of kadapter"),
         ({"name": "kadapter"}, ConfigError, "'kadapter' is the name of what the package needs itself"),
         ({"version": "new"}, ConfigError, "'new' cannot be a version"),
         ({"knowledge": "../etc"}, ConfigError, "cannot name an adapter"),
@@ -321,6 +341,9 @@ def change(folder, entry, **said):
     [
         (lambda f: shutil.rmtree(f), StorageError, "no saved adapter in"),
         (lambda f: (f / "adapter.safetensors").write_bytes(b"x"), StorageError, r"cannot read .*adapter\.safetensors"),
+        (lambda f: (f / "README.md").write_bytes(b"\xff"), StorageError, r"cannot read the card .*write it as UTF-8"),
+        (lambda f: change(f, "backbone", name=None), StorageError, "does not say the name of the backbone"),
+        (lambda f: change(f, "adapter", type=None), StorageError, "does not say the type of the adapter"),
         (lambda f: change(f, "backbone", fingerprint="a" * 16 + "-tuned"), StorageError, "share the whole model"),
         (lambda f: change(f, "backbone", fingerprint="../../etc"), StorageError, "for the fingerprint of its backbone"),
         (lambda f: change(f, "provided_by", distribution="geo"), StorageError, "adapter type 'k-adapter' of geo"),

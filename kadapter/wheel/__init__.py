@@ -77,7 +77,7 @@ def pack(
         raise StorageError(f"{home} is there already; remove it, or choose another --output")
     with TemporaryDirectory() as place:
         project = Path(place) / said.distribution
-        write_project(project, said, saved, registry)
+        write_project(project, said, saved, registry, relicensed=bool(licence))
         build(project, wheel)
         if source:
             with folder_written_whole(home) as aside:

@@ -50,6 +50,7 @@ def about(
     distribution, requires = _distribution(name), _requires(saved, registry)
     if distribution in {requirement.partition(">=")[0] for requirement in requires}:
         raise ConfigError(f"'{name}' is the name of what the package needs itself; rename it, for instance {name}-mine")
+    _check_free(distribution)
     return About(
         distribution,
         _version(version),
@@ -75,6 +76,18 @@ def _distribution(name: str) -> str:
         whose = ", ".join(sorted(owners)) or "Python itself"
         raise ConfigError(f"'{name}' would be the Python package {package}, which is one of {whose}; rename it")
     return distribution
+
+
+def _check_free(distribution: str) -> None:
+    try:
+        installed = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return
+    if not installed.entry_points.select(group="kadapter"):
+        raise ConfigError(
+            f"'{distribution}' is installed already and is no plugin of kadapter; rename yours, for instance "
+            f"kadapter-{distribution}"
+        )
 
 
 def _version(version: str) -> str:
@@ -115,7 +128,7 @@ def _one_line(text: str) -> str:
 
 
 def _described(saved: Sequence[Saved]) -> str:
-    source = saved[0].recipe.source["name"] if saved[0].recipe else None
+    source = saved[0].recipe.source.get("name") if saved[0].recipe else None
     return f"Knowledge '{saved[0].said['name']}': a {saved[0].kind}" + (f" trained on '{source}'" if source else "")
 
 

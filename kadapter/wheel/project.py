@@ -79,8 +79,13 @@ It has weights for {backbones}.{more}
 _MORE = " For another backbone, make them yourself: `kadapter pretrain {name} --backbone … {data}--output runs/{name}`."
 
 
-def write_project(folder: Path, about: About, saved: Sequence[Saved], registry: Registry) -> None:
-    """Write the project to a new folder: `pip install` takes it as it takes the wheel."""
+def write_project(folder: Path, about: About, saved: Sequence[Saved], registry: Registry, relicensed: bool) -> None:
+    """Write the project to a new folder: `pip install` takes it as it takes the wheel.
+
+    Adapters and their cards say their own licence, or that of the package when it is `relicensed`.
+    """
+    licences = _licence_text(about, saved)
+    saved = [one.under(about.licence) for one in saved] if relicensed else saved
     package = folder / "src" / about.package
     said = _knowledge(saved[0], about)
     for one in saved:
@@ -90,7 +95,7 @@ def write_project(folder: Path, about: About, saved: Sequence[Saved], registry: 
         shutil.copyfile(one.folder / "adapter.safetensors", weights / "adapter.safetensors")
     write_json(package / "knowledge.json", said)
     write_text(package / "__init__.py", _MODULE)
-    write_text(folder / "LICENSE", _licence_text(about, saved))
+    write_text(folder / "LICENSE", licences)
     write_text(folder / "README.md", _readme(about, saved, said, registry))
     write_text(folder / "pyproject.toml", _pyproject(about))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kadapter.adapter import TUNED
-from kadapter.card import adapter_card
+from kadapter.card import adapter_card, card_parts
 from kadapter.errors import ConfigError, StorageError
 from kadapter.privacy import own_paths, text_without_paths, without_paths
 from kadapter.recipe import Recipe
@@ -28,6 +30,14 @@ class Saved:
     def card(self, package: str, name: str) -> str:
         """Give the card: that which somebody wrote, or one that says how the package gives the knowledge `name`."""
         return self.own_card or adapter_card({**self.said, "name": name}, package=package)
+
+    def under(self, licence: str) -> Saved:
+        """Give the same under this licence, in what is said of it as in its card."""
+        trained_on = self.said["trained_on"]
+        card = trained_on.get("card")
+        own = {**(card if isinstance(card, Mapping) else {}), "licence": licence}
+        said = {**self.said, "trained_on": {**trained_on, "card": own}}
+        return replace(self, said=said, own_card=self.own_card and _relicensed(self.own_card, adapter_card(said)))
 
     @property
     def kind(self) -> str:
@@ -85,17 +95,35 @@ def read_saved(folder: Path, registry: Registry) -> Saved:
 def _own_card(folder: Path, said: Mapping[str, Any], private: Collection[str]) -> str | None:
     """Give the card when somebody wrote it; None when there is none or the one that is made of `adapter.json`."""
     path = folder / "README.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read the card {path}: {error}; write it as UTF-8, or remove it") from error
     if text is None or text == adapter_card(said):
         return None
     return text_without_paths(text, private)
+
+
+def _relicensed(card: str, made: str) -> str:
+    """Give a card that somebody wrote with the licence of the one that is made, if it has a front matter."""
+    (data, text), new = card_parts(card), card_parts(made)[0]
+    if not data:
+        return card
+    licence = {key: value for key, value in new.items() if key.startswith("license")}
+    kept = {key: value for key, value in data.items() if not key.startswith("license")}
+    front = yaml.safe_dump({**licence, **kept}, sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n{text}\n"
 
 
 def _describe(folder: Path) -> dict[str, Any]:
     inner = sorted(str(path.parent) for path in folder.glob("adapters/*/adapter.json"))
     if inner and not (folder / "adapter.json").exists():
         raise StorageError(f"{folder} is a model of several adapters; pack one by itself: {', '.join(inner)}")
-    return describe_adapter(folder)
+    said = describe_adapter(folder)
+    for part, fact in (("backbone", "name"), ("adapter", "type")):
+        if not isinstance(said[part].get(fact), str):
+            raise StorageError(f"{folder / 'adapter.json'} does not say the {fact} of the {part}; save it again")
+    return said
 
 
 def check_together(saved: Sequence[Saved]) -> None:
