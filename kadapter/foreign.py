@@ -98,7 +98,7 @@ def _reason(said: str) -> str:
 def unpacked(place: Path | str) -> Iterator[Path]:
     """Give a file or folder as it is, and of an archive a temporary folder with what is in it.
 
-    One folder that is around everything is left out.
+    One folder that is around everything is left out, as is what macOS adds: `__MACOSX`, `.DS_Store` and `._` files.
 
     Raises:
         StorageError: there is no such place, or the archive is damaged, holds names that lead out of the folder, links
@@ -114,6 +114,10 @@ def unpacked(place: Path | str) -> Iterator[Path]:
         _unpack(place, Path(folder))
         held = list(Path(folder).iterdir())
         yield held[0] if len(held) == 1 and held[0].is_dir() else Path(folder)
+
+
+_OF_MACOS = re.compile(r"__MACOSX|\.DS_Store|\._.*")
+"""Names of what macOS puts into archives beside the files themselves."""
 
 
 class _Member(NamedTuple):
@@ -156,6 +160,8 @@ def _place(member: _Member, folder: Path, archive: Path) -> None:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or re.search(r"[\\:\0]", member.name):
         raise StorageError(f"{archive} holds the name '{member.name}', which leads out of it; it is not unpacked")
+    if any(_OF_MACOS.fullmatch(part) for part in path.parts):
+        return
     target = folder / path
     if member.folder:
         target.mkdir(parents=True, exist_ok=True)

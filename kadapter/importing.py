@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def import_adapter(
     options: Mapping[str, Any] | None = None,
     name: str | None = None,
     registry: Registry | None = None,
+    check: Callable[[KnowledgeModel], object] | None = None,
 ) -> KnowledgeModel:
     """Read an adapter that other software saved, and save it as ours; give a model with it plugged in.
 
@@ -40,6 +41,7 @@ def import_adapter(
         options: of the format.
         name: what to call it; by default what the files or the place are called.
         registry: where names are looked up; by default, what is installed.
+        check: is given the model before anything is written; what it raises leaves nothing behind.
 
     Raises:
         StorageError: the files cannot be read or do not fit, or the folder is not free.
@@ -56,6 +58,8 @@ def import_adapter(
     name = name or as_name(imported.name or Path(place).name)
     model = _model(imported, name, backbone, Path(place), registry)
     model.by_name()[name].trained_on = {"imported": _origin(format, Path(place), imported, registry)}
+    if check is not None:
+        check(model)
     _save(model, name, Path(output), registry)
     return model
 

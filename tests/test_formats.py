@@ -309,6 +309,12 @@ def test_an_archive_is_imported_as_its_folder_is(mixed, packed, backbone, regist
     assert model.plugged == ("it",)
 
 
+def test_what_macos_adds_to_an_archive_is_left_out(packed):
+    litter = ("__MACOSX/top/._a", "__MACOSX/._top", ".DS_Store", "top/.DS_Store", "._top", "top/inner/._b")
+    with unpacked(packed({"top/a": b"1", "top/inner/b": b"2"} | dict.fromkeys(litter, b"0"))) as folder:
+        assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == ["a", "inner", "inner/b"]
+
+
 def test_an_archive_is_unpacked_without_the_folder_around_all(packed):
     with unpacked(packed({"top/a": b"1", "top/inner/b": b"2"})) as folder:
         assert (folder / "a").read_bytes() + (folder / "inner" / "b").read_bytes() == b"12"

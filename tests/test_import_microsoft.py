@@ -377,6 +377,14 @@ def test_the_command_says_what_it_imported_and_left_out(kadapter):
     assert told["compared"]["tokens"] == 6
 
 
+@pytest.mark.parametrize("words", [["--set", "compat=null"], ["--text", "a " * 200]])
+def test_what_cannot_be_compared_is_not_imported(words, kadapter, tmp_path):
+    done = kadapter("--reads", "0,1,3", "--compare", *words)
+    assert isinstance(done.exception, ConfigError)
+    assert not (tmp_path / "out").exists()
+    assert kadapter("--reads", "0,1,3").exit_code == 0
+
+
 def test_the_command_prints_tables(kadapter, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     shown = kadapter("--set", "reads=[0,1,3]", "--compare", "--text", "a river runs by").stdout

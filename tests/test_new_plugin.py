@@ -102,6 +102,17 @@ def test_without_more_it_gives_a_type_that_is_called_as_the_plugin_is(tmp_path, 
     assert 'name: ClassVar[str] = "mine"' in module_file(tmp_path / "kadapter-mine", "kadapter-mine").read_text()
 
 
+@pytest.mark.parametrize("words", [["kadapter-mine", "--{}"], ["--{}", "--output", "there", "kadapter-mine"]])
+@every_kind
+def test_a_kind_without_a_name_is_called_as_the_plugin_is(kind, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["new", "plugin", *(word.format(kind) for word in words)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / ("there" if "there" in words else "kadapter-mine")
+    names = getattr(Registry([], ["kadapter.builtin", imported(folder, "kadapter-mine")]), HOOKED[kind])
+    assert names["mine"].name == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -112,6 +123,9 @@ def test_without_more_it_gives_a_type_that_is_called_as_the_plugin_is(tmp_path, 
         (["kadapter-mine", "--type", "train"], "torch uses that name"),
         (["kadapter-mine", "--task", "Two words"], "'Two words' cannot name"),
         (["kadapter-mine", "--type", "a", "--task", "b"], "--type and --task: a new plugin gives one thing"),
+        (["kadapter-mine", "--type", "--task"], "--type and --task: a new plugin gives one thing"),
+        (["kadapter-mine", "--task", ""], "'' cannot name"),
+        (["kadapter-k-adapter", "--type"], "adapter type 'k-adapter' is given by 'kadapter.builtin'"),
         (["kadapter-mine", "--type", "k-adapter"], "adapter type 'k-adapter' is given by 'kadapter.builtin'"),
     ],
 )

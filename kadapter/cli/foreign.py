@@ -46,14 +46,15 @@ def import_(
     if text is not None and not compare:
         raise ConfigError("--text goes with --compare: it is what the features are compared on")
     options = parse_assignments(set_ or ()) | ({} if reads is None else {"reads": _states(reads)})
-    model = import_adapter(format, place, backbone, output, options, name)
-    facts = _facts(model, output)
+    compared: dict[str, Any] = {}
+    look = (lambda model: compared.update(_compare(model, text))) if compare else None
+    facts = _facts(import_adapter(format, place, backbone, output, options, name, check=look), output)
     if json:
-        print_json({**facts, **({"compared": _compare(model, text)} if compare else {})})
+        print_json({**facts, **({"compared": compared} if compare else {})})
         return
     _print(facts)
     if compare:
-        _print_compared(_compare(model, text))
+        _print_compared(compared)
 
 
 def _states(text: str) -> list[int]:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from kadapter.errors import ConfigError
 
 _app = typer.Typer(name="new", help="Write something new, to be filled in.", no_args_is_help=True)
 
-Type = Annotated[str | None, typer.Option(help="It gives a type of adapter of this name. The default.")]
-TaskName = Annotated[str | None, typer.Option("--task", help="It gives a task of this name.")]
-SourceName = Annotated[str | None, typer.Option("--source", help="It gives a source of knowledge of this name.")]
-KnowledgeName = Annotated[str | None, typer.Option("--knowledge", help="It gives a kind of knowledge of this name.")]
+Type = Annotated[str | None, typer.Option(help="It gives a type of adapter: this one. The default.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="It gives a task: this one.")]
+SourceName = Annotated[str | None, typer.Option("--source", help="It gives a source of knowledge: this one.")]
+KnowledgeName = Annotated[str | None, typer.Option("--knowledge", help="It gives a kind of knowledge: this one.")]
+
+_UNNAMED = "\0"
+"""What an option holds that was said without a name. No word of a command line can hold it."""
+
+
+class _NamesLeftOut(TyperCommand):
+    """A command whose options of kinds need no name after them, which typer has no option for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command."""
+        return super().parse_args(ctx, [*_with_names(args)])
+
+
+def _with_names(words: list[str]) -> Iterator[str]:
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        yield word
+        if word in ("--type", "--task", "--source", "--knowledge") and following.startswith("-"):
+            yield _UNNAMED
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +47,7 @@ def new() -> None:
     """Write something new, to be filled in."""
 
 
-@_app.command()
+@_app.command(cls=_NamesLeftOut)
 def plugin(
     name: Annotated[str, typer.Argument(help="What pip will call it: kadapter-mine.")],
     type: Type = None,
@@ -38,7 +58,8 @@ def plugin(
 ) -> None:
     """Write a plugin that works: install it, run its tests, then fill in the marked place.
 
-    Without --type, --task, --source or --knowledge it gives a type of adapter that is called as the plugin is.
+    What it gives is called as the plugin is, without kadapter-, unless a name follows --type, --task, --source or
+    --knowledge. Without any of them it is a type of adapter.
     """
     from kadapter.authoring import module_file, new_plugin
 
@@ -52,4 +73,5 @@ def _chosen(said: dict[str, str | None]) -> tuple[str, str | None]:
     given = [(kind, name) for kind, name in said.items() if name is not None]
     if len(given) > 1:
         raise ConfigError(f"--{' and --'.join(kind for kind, _ in given)}: a new plugin gives one thing; choose one")
-    return given[0] if given else ("type", None)
+    kind, name = given[0] if given else ("type", _UNNAMED)
+    return kind, None if name == _UNNAMED else name
