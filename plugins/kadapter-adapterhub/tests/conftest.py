@@ -62,9 +62,10 @@ def imported(tmp_path, tiny):
 def described():
     """Changes what a file of JSON says: the options of its `config`, and its other entries."""
 
-    def change(path, config=None, **entries):
+    def change(path, options=None, **entries):
         said = json.loads(path.read_text())
-        said["config"].update(config or {})
+        if options:
+            said["config"].update(options)
         path.write_text(json.dumps({**said, **entries}))
 
     return change

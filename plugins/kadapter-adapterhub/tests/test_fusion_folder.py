@@ -154,6 +154,24 @@ def test_it_is_refused_by_name(members, config, message, folders, imported):
 
 
 @pytest.mark.parametrize(
+    ("options", "entries", "message"),
+    [
+        ({"dropout_prob": "much"}, {}, "dropout_prob is 'much', which is no number"),
+        ({"dropout_prob": [0.1]}, {}, r"dropout_prob is \[0.1\], which is no number"),
+        ({}, {"config": None}, "config is None, which is no mapping"),
+        ({}, {"config": [1]}, r"config is \[1\], which is no mapping"),
+        ({}, {"adapter_names": 5}, "adapter_names is 5, which is no list of names"),
+        ({}, {"adapter_names": None, "name": 5}, "name is 5, which is no list of names"),
+    ],
+)
+def test_what_a_fusion_cannot_say_is_named(options, entries, message, folders, imported, described):
+    folder, _ = folders()
+    described(folder / "adapter_fusion_config.json", options, **entries)
+    with pytest.raises(ConfigError, match=f"^{folder}: {message}"):
+        imported(folder)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda tensors: tensors.popitem(), "lacks mixers.4-feedforward-norm"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kadapter import KnowledgeModel
+from kadapter import KadapterError, KnowledgeModel
 from kadapter.testing import tiny_batch
 
 TAGS = ["O", "B-PER", "I-PER"]
@@ -82,6 +82,34 @@ def test_another_head_is_skipped_and_said_why(config, reason, with_head, importe
     skipped = adapter.trained_on["imported"]["skipped"]
     assert skipped.keys() == tensors.keys()
     assert all(reason in said for said in skipped.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "entries", "message"),
+    [
+        ({"num_labels": [3]}, {}, r"num_labels is \[3\], which is no number"),
+        ({"num_labels": "3"}, {}, "num_labels is '3', which is no number"),
+        ({"label2id": TAGS}, {}, r"label2id is \['O', .*\], which says no number for each label"),
+        ({"label2id": {"O": [0]}}, {}, r"label2id is \{'O': \[0\]\}, which says no number for each label"),
+        ({"label2id": None}, {"label2id": 5}, "label2id is 5, which says no number for each label"),
+        ({}, {"config": ["tagging"]}, r"config is \['tagging'\], which is no mapping"),
+        ({}, {"config": "tagging"}, "config is 'tagging', which is no mapping"),
+    ],
+)
+def test_what_a_head_cannot_say_is_named(options, entries, message, with_head, imported, described, tmp_path):
+    folder = with_head(linear(), model_class="BertForTokenClassification", head_type="classification", layers=1)
+    described(folder / "head_config.json", options, **entries)
+    with pytest.raises(KadapterError, match=message) as error:
+        imported(folder)
+    assert "head_config.json" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_a_bias_of_no_label_is_an_error(with_head, imported):
+    tensors = {"heads.geo.1.weight": torch.ones(3, 32), "heads.geo.1.bias": torch.tensor(0.0)}
+    with pytest.raises(KadapterError):
+        imported(with_head(tensors, head_type="tagging", layers=1))
 
 
 def test_a_head_of_other_tensors_is_skipped(with_head, imported):

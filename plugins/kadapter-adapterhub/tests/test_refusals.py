@@ -1,5 +1,8 @@
 """What cannot be done exactly is refused by its name, in one line."""
 
+import json
+import re
+
 import pytest
 
 from kadapter import ConfigError
@@ -50,12 +53,41 @@ def test_it_is_refused_by_name(what, exported, imported, described, tmp_path):
         ({"non_linearity": "magic"}, "activation is 'magic'"),
         ({"dropout": "much"}, "option 'dropout' is 'much'"),
         ({"scaling": "twice"}, "option 'scale' is 'twice'"),
+        ({"scaling": [4.0]}, r"option 'scale' is \[4.0\]"),
+        ({"reduction_factor": float("nan")}, "reduction_factor is nan"),
+        ({"reduction_factor": float("inf")}, "reduction_factor is inf"),
+        ({"reduction_factor": 1e-12}, "reduction_factor is 1e-12"),
+        ({"reduction_factor": {"default": [8]}}, r"reduction_factor is \{'default': \[8\]\}"),
+        ({"leave_out": [True]}, r"leave_out is \[True\]"),
+        ({"non_linearity": ["relu"]}, r"non_linearity is \['relu'\], which is no name"),
+        ({"non_linearity": 3}, "non_linearity is 3, which is no name"),
+        ({"init_weights": {"a": 1}}, r"init_weights is \{'a': 1\}, which is no name"),
+        ({"architecture": "union", "configs": 5}, "configs is 5, which is no list"),
+        ({"architecture": ["lora"]}, r"the method .*lora.* cannot be imported"),
     ],
 )
 def test_options_that_say_nothing_are_refused(config, message, exported, imported, described):
     folder = exported()
     described(folder / "adapter_config.json", config)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as error:
+        imported(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_activation_of_a_folder_without_a_version_is_a_name_too(exported, imported):
+    path = exported() / "adapter_config.json"
+    said = json.loads(path.read_text())
+    del said["version"]
+    path.write_text(json.dumps({**said, "config": {**said["config"], "non_linearity": ["relu"]}}))
+    with pytest.raises(ConfigError, match=r"non_linearity is \['relu'\], which is no name"):
+        imported(path.parent)
+
+
+@pytest.mark.parametrize("config", [None, 3, ["pfeiffer"], "pfeifer", True])
+def test_a_config_that_says_no_options_is_refused(config, exported, imported, described):
+    folder = exported()
+    described(folder / "adapter_config.json", config=config)
+    with pytest.raises(ConfigError, match=re.escape(f"{folder}: the method {config!r} cannot be imported")):
         imported(folder)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kadapter import StorageError, read_weights
+from kadapter import ConfigError, StorageError, read_weights
 
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = ("adapter.safetensors", "pytorch_adapter.bin")
@@ -54,6 +54,12 @@ def read_description(path: Path, *entries: str) -> dict[str, Any]:
     if lacking:
         raise StorageError(f"{path} does not say {', '.join(lacking)}; save or download it again")
     return dict(described)
+
+
+def check_kind(place: Path, entry: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Raise ConfigError unless what an entry says is of one of these kinds; true and false are no numbers."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise ConfigError(f"{place}: {entry} is {value!r}, which {wanted}; mend it, or save or download it again")
 
 
 def read_tensors(folder: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, Tensor]]:

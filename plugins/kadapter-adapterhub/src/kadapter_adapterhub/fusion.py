@@ -16,6 +16,7 @@ from kadapter_adapterhub.folders import (
     ADAPTER,
     FUSION,
     FUSION_WEIGHTS,
+    check_kind,
     origin_of,
     read_description,
     read_tensors,
@@ -43,6 +44,7 @@ def read_fusion(folder: Path, places: Mapping[str, str], backbone: BackboneInfo)
     members = _members(folder, described, places, backbone)
     form = _common_form(folder, members)
     config = described["config"]
+    check_kind(folder, "config", config, (str, Mapping), "is no mapping")
     options = _options(folder, NAMED.get(config, {}) if isinstance(config, str) else config, form)
     mixers, skipped = _mixers(folder, str(described["name"]), form, members, backbone)
     tensors = {f"members.{name}.{key}": t for name, member in members.items() for key, t in member.tensors.items()}
@@ -58,7 +60,9 @@ def read_fusion(folder: Path, places: Mapping[str, str], backbone: BackboneInfo)
 def _members(
     folder: Path, described: Mapping[str, Any], places: Mapping[str, str], backbone: BackboneInfo
 ) -> dict[str, Imported]:
-    names = described.get("adapter_names") or described["name"]
+    entry = "adapter_names" if described.get("adapter_names") else "name"
+    names = described[entry]
+    check_kind(folder, entry, names, (str, list), "is no list of names")
     names = [str(name) for name in (names.split(",") if isinstance(names, str) else names)]
     if strange := sorted(places.keys() - set(names)):
         raise ConfigError(f"option members names {', '.join(strange)}; the fusion in {folder} has {', '.join(names)}")
@@ -106,6 +110,8 @@ def _options(folder: Path, config: Mapping[str, Any], form: str) -> dict[str, An
     Raises:
         ConfigError: it cannot do the same.
     """
+    dropout = config.get("dropout_prob") or 0.0
+    check_kind(folder, "dropout_prob", dropout, (int, float), "is no number")
     if config.get("temperature"):
         raise refuse(
             folder, "a fusion with `temperature: true`, which does not say how far it has cooled (false means: to 1),"
@@ -118,7 +124,7 @@ def _options(folder: Path, config: Mapping[str, Any], form: str) -> dict[str, An
         "type": "fusion",
         **{part: bool(config.get(part, True)) for part in ("query", "key", "value")},
         "residual": "before" if config.get("residual_before") else "after",
-        "dropout": float(config.get("dropout_prob") or 0.0),
+        "dropout": float(dropout),
         "regularization": 0.01 if config.get("regularization") else 0.0,
     }
 

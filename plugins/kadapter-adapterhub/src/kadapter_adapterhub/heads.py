@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kadapter_adapterhub.folders import HEAD, HEAD_WEIGHTS, read_description, read_tensors
+from kadapter_adapterhub.folders import HEAD, HEAD_WEIGHTS, check_kind, read_description, read_tensors
 
 _TASKS: Mapping[str, Mapping[str, Any]] = {
     "classification": {"name": "sequence-classification", "pool": "first"},
@@ -31,11 +31,13 @@ def read_head(folder: Path) -> Head:
     """Read the head that lies beside an adapter, if there is one.
 
     Raises:
+        ConfigError: an entry says something of a kind that it cannot.
         StorageError: its files are damaged.
     """
     if not (folder / HEAD).is_file():
         return Head()
     described = read_description(folder / HEAD, "model_class", "config")
+    _check(folder / HEAD, described)
     _, tensors = read_tensors(folder, HEAD_WEIGHTS)
     kind, linear, problem = _form(described)
     weights = {f"linear.{part}": tensors.get(f"{linear}.{part}") for part in ("weight", "bias")}
@@ -44,7 +46,19 @@ def read_head(folder: Path) -> Head:
         problem = "a head of other layers than its config says"
     if problem:
         return Head(skipped=dict.fromkeys(tensors, f"{problem}; train a head anew with `kadapter finetune`"))
-    return Head({**_TASKS[kind], "labels": _labels(described, len(found["linear.bias"]))}, found)
+    return Head({**_TASKS[kind], "labels": _labels(described, found["linear.bias"].numel())}, found)
+
+
+def _check(file: Path, described: Mapping[str, Any]) -> None:
+    """Raise ConfigError unless the entries that matter say what is of their kind; each may be left out."""
+    config = described["config"]
+    check_kind(file, "config", config, (Mapping, type(None)), "is no mapping")
+    if config and str(config.get("head_type")) in _TASKS:
+        check_kind(file, "num_labels", config.get("num_labels", 2), (int, float), "is no number")
+    for numbers in filter(None, (holder.get("label2id") for holder in (config or {}, described))):
+        values = numbers.values() if isinstance(numbers, Mapping) else [None]
+        wrong = any(not isinstance(number, int) for number in values)
+        check_kind(file, "label2id", numbers, () if wrong else Mapping, "says no number for each label")
 
 
 def _form(described: Mapping[str, Any]) -> tuple[str, str, str]:

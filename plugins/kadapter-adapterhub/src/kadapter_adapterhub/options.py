@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kadapter import BackboneInfo, ConfigError
+from kadapter_adapterhub.folders import check_kind
 
 DEFAULTS: Mapping[str, Any] = {
     "adapter_residual_before_ln": False,
@@ -118,7 +120,7 @@ def their_options(folder: Path, described: Mapping[str, Any], has_invertible: bo
     if isinstance(config, str) and config in NAMED:
         config = {**NAMED[config]}
     if not isinstance(config, Mapping) or config.get("architecture"):
-        raise refuse(folder, _method(config))
+        raise refuse(folder, _method(folder, config))
     if lacking := [option for option in _REQUIRED if option not in config]:
         raise ConfigError(
             f"{folder}: the config does not say {', '.join(lacking)}; save it again with `adapters` 1.3.0"
@@ -130,13 +132,15 @@ def their_options(folder: Path, described: Mapping[str, Any], has_invertible: bo
     if described.get("type") == "text_task" and not has_invertible:
         options["inv_adapter"] = None
     _check_parts(folder, options)
+    check_kind(folder, "non_linearity", options["non_linearity"], str, "is no name")
+    check_kind(folder, "init_weights", options["init_weights"], (str, type(None)), "is no name")
     if "version" not in described:
         said = options["non_linearity"]
         options["non_linearity"] = _ACTIVATIONS_BEFORE_VERSIONS.get(said, said)
     return options
 
 
-def _method(config: Any) -> str:
+def _method(folder: Path, config: Any) -> str:
     """Say which method it is that is no bottleneck."""
     if not isinstance(config, Mapping):
         return f"the method {config!r}"
@@ -144,7 +148,9 @@ def _method(config: Any) -> str:
     if not name:
         return "a bottleneck"
     if name == "union":
-        return f"a union of methods ({', '.join(map(_method, config.get('configs', [])))})"
+        configs = config.get("configs", [])
+        check_kind(folder, "configs", configs, list, "is no list")
+        return f"a union of methods ({', '.join(_method(folder, one) for one in configs)})"
     if name == "lora" and config.get("composition_mode") == "scale":
         return "(IA)³"
     return _METHODS.get(str(name), f"the method {name!r}")
@@ -168,7 +174,7 @@ def standard_options(folder: Path, theirs: Mapping[str, Any], backbone: Backbone
     """
     if theirs["scaling"] == "channel":
         raise refuse(folder, "a scale for each channel (scaling: 'channel')")
-    activation = str(theirs["non_linearity"]).lower()
+    activation = theirs["non_linearity"].lower()
     left_out, layers = _left_out(folder, theirs["leave_out"]), range(1, backbone.layers + 1)
     return {
         "type": "standard",
@@ -188,7 +194,7 @@ def standard_options(folder: Path, theirs: Mapping[str, Any], backbone: Backbone
 
 def _left_out(folder: Path, said: Any) -> set[int]:
     """Give the layers, counted from 1, that theirs, counted from 0, are."""
-    if not isinstance(said or [], list) or not all(isinstance(layer, int) for layer in said or []):
+    if not isinstance(said or [], list) or not all(type(layer) is int for layer in said or []):
         raise ConfigError(f"{folder}: leave_out is {said!r}, which is no list of layers; mend it")
     return {layer + 1 for layer in said or []}
 
@@ -220,12 +226,18 @@ def _form(folder: Path, theirs: Mapping[str, Any]) -> str:
     raise refuse(folder, f"an order of norms and residuals that type 'standard' does not have ({said})")
 
 
+_WIDEST = 16
+"""How many times as wide as the backbone a bottleneck may be."""
+
+
 def _size(folder: Path, factor: Any, layer: int, backbone: BackboneInfo) -> int:
     """Give m in a layer, 1 to L; theirs are counted from 0."""
     one = factor.get(str(layer - 1), factor.get("default")) if isinstance(factor, Mapping) else factor
-    if not _is_number(one) or one <= 0:
+    # None is so small in earnest, and what it asks for would not fit into memory. NaN compares as false.
+    if not _is_number(one) or not 1 / _WIDEST <= one < math.inf:
         raise ConfigError(
-            f"{folder}: reduction_factor is {factor!r}, which says nothing for layer {layer - 1}; mend it"
+            f"{folder}: reduction_factor is {factor!r}, which says nothing for layer {layer - 1} that is a number from "
+            f"1/{_WIDEST} up; mend it"
         )
     return max(1, int(backbone.width // one))
 
