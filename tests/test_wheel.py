@@ -27,6 +27,7 @@ from kadapter import (
 )
 from kadapter.card import card_parts
 from kadapter.config import NoOptions
+from kadapter.data import load_knowledge
 from kadapter.testing import fill_randomly, save_tiny_backbone, tiny_batch
 from knowledge_data import sample_path
 
@@ -164,6 +165,54 @@ def test_the_recipe_goes_along_and_what_only_its_owner_should_know_does_not(save
     assert made.task == {"name": "relation-classification", "labels": ["/river/feeds", "/river/none"]}
     assert (made.adapter, made.composition) == (OPTIONS, None)
     assert (made.training.epochs, made.training.seed, made.training.report_to) == (7, 5, ())
+
+
+def test_small_files_that_the_recipe_names_go_along_and_others_are_named(save, tmp_path, installed, monkeypatch):
+    place = tmp_path / "at" / "home"
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    for name in ("harbour/triples.tsv", "harbour/templates.yaml", "labels.tsv", "aliases.tsv"):
+        (place / name).parent.mkdir(exist_ok=True)
+        shutil.copy(sample_path("harbour") / {"aliases.tsv": "labels.tsv"}.get(name, name.split("/")[-1]), place / name)
+    (place / "aliases.tsv").write_text("a\tb\n" * 300_000)
+    said = {"path": "harbour/triples.tsv", "templates": "harbour/templates.yaml", "labels": str(place / "labels.tsv")}
+    source = {"name": "graph", **said, "aliases": str(place / "aliases.tsv")}
+    packed = pack([save(source=source)], "kadapter-rivers", output=tmp_path / "dist")
+    assert packed.files == ("harbour/templates.yaml", str(place / "labels.tsv"))
+    files = texts(packed.wheel)
+    assert "--data … --set source.aliases=… --output" in files["kadapter_rivers-0.1.0.dist-info/METADATA"]
+    assert not [name for name, text in files.items() if "harbour/t" in text or str(tmp_path) in text]
+    monkeypatch.chdir(tmp_path)
+    made = Recipe.of("rivers", "minilm", installed(packed.wheel)).source
+    assert made.pop("aliases") == "aliases.tsv"
+    assert load_knowledge({**made, "path": place / "harbour" / "triples.tsv"}).splits["train"].num_rows
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("/location/location/contains", "/location/location/contains"),
+        ("/home/me/secret.tsv", "secret.tsv"),
+        ("Made of /home/me/secret.tsv, by C:\\Users\\me\\x.py.", "Made of secret.tsv, by x.py."),
+        (
+            "See https://example.org/home/me/x and/or <b>this</b>.",
+            "See https://example.org/home/me/x and/or <b>this</b>.",
+        ),
+        ("../../clients/acme", "acme"),
+        ("thunlp/few_rel", "thunlp/few_rel"),
+        ("/", "/"),
+    ],
+)
+def test_paths_are_cut_and_names_that_look_like_one_stay(save, tmp_path, text, public):
+    folder = save(source={"name": "graph", "path": "../../clients/acme/t.tsv", "only": [text]})
+    change(folder, "trained_on", card={"about": text})
+    (folder / "README.md").write_text(f"# rivers\n\n{text}\n")
+    files = texts(pack([folder], "kadapter-rivers", output=tmp_path / "dist").wheel)
+    [said] = [json.loads(text)["trained_on"] for name, text in files.items() if name.endswith("/adapter.json")]
+    assert (said["card"]["about"], said["recipe"]["source"]["only"]) == (public, [public])
+    assert said["recipe"]["source"]["path"] == "t.tsv"
+    [card] = [text for name, text in files.items() if name.endswith("README.md")]
+    assert f"\n{public}\n" in card
 
 
 def test_an_adapter_that_went_on_from_a_folder_comes_without_a_recipe(save, tiny, tmp_path, installed):

@@ -36,6 +36,7 @@ def pack(
         "knowledge": packed.knowledge,
         "backbones": list(packed.backbones),
         "requires": list(packed.requires),
+        "files": list(packed.files),
     }
     if json:
         print_json(facts)

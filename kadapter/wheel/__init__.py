@@ -12,7 +12,7 @@ from kadapter.errors import StorageError
 from kadapter.files import folder_written_whole
 from kadapter.registry import Registry, default_registry
 from kadapter.wheel.about import about
-from kadapter.wheel.project import build, write_project
+from kadapter.wheel.project import build, side_files, write_project
 from kadapter.wheel.saved import check_together, read_saved
 
 
@@ -26,6 +26,7 @@ class Packed:
         knowledge: under which name the adapter is plugged once it is installed.
         backbones: those that it has weights for, as they were called in training.
         requires: the distributions that it needs, with the versions that will do.
+        files: the small files that options of its source name, such as templates, which are in the package.
     """
 
     wheel: Path
@@ -33,6 +34,7 @@ class Packed:
     knowledge: str
     backbones: tuple[str, ...]
     requires: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def pack(
@@ -48,7 +50,7 @@ def pack(
 ) -> Packed:
     """Make a wheel of saved adapters of the same knowledge, one for each backbone; no network is needed.
 
-    The same content gives the same file, byte for byte. Absolute paths of this machine are cut to their last part.
+    The same content gives the same file, byte for byte. Paths of this machine are cut to their last part.
 
     Args:
         folders: saved adapters, or runs.
@@ -82,5 +84,6 @@ def pack(
         if source:
             with folder_written_whole(home) as aside:
                 shutil.copytree(project, aside, dirs_exist_ok=True)
+    files = tuple(str(file) for file in side_files(saved[0]).values())
     backbones = tuple(one.backbone for one in saved)
-    return Packed(wheel, home if source else None, said.name, backbones, said.requires)
+    return Packed(wheel, home if source else None, said.name, backbones, said.requires, files)

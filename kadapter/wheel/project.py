@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ HERE = Path(__file__).parent
 def register_knowledge() -> list[KnowledgeModule]:
     """Give the knowledge, with its weights for each backbone."""
     said = json.loads((HERE / "knowledge.json").read_text(encoding="utf-8"))
-    return [KnowledgeModule(**said, weights=weights_in(HERE / "weights"))]
+    files = {option: str(HERE / file) for option, file in said.pop("files").items()}
+    source = {**said.pop("source"), **files}
+    return [KnowledgeModule(**said, source=source, weights=weights_in(HERE / "weights"))]
 '''
 
 _PYPROJECT = """\
@@ -76,7 +78,13 @@ It has weights for {backbones}.{more}
 
 {cards}"""
 
-_MORE = " For another backbone, make them yourself: `kadapter pretrain {name} --backbone … {data}--output runs/{name}`."
+_TEXTS = {".yaml", ".yml", ".json", ".jsonl", ".tsv", ".csv", ".txt"}
+_SMALL = 1_000_000
+
+_MORE = (
+    " For another backbone, make them yourself: "
+    "`kadapter pretrain {name} --backbone … {data}{others}--output runs/{name}`."
+)
 
 
 def write_project(folder: Path, about: About, saved: Sequence[Saved], registry: Registry, relicensed: bool) -> None:
@@ -87,25 +95,28 @@ def write_project(folder: Path, about: About, saved: Sequence[Saved], registry: 
     licences = _licence_text(about, saved)
     saved = [one.under(about.licence) for one in saved] if relicensed else saved
     package = folder / "src" / about.package
-    said = _knowledge(saved[0], about)
+    files = side_files(saved[0])
+    said = {**_knowledge(saved[0], about, files), "files": {option: _inside(option, files[option]) for option in files}}
     for one in saved:
         weights = package / "weights" / one.fingerprint
         write_json(weights / "adapter.json", {**one.said, "name": about.name})
         write_text(weights / "README.md", one.card(about.distribution, about.name))
         shutil.copyfile(one.folder / "adapter.safetensors", weights / "adapter.safetensors")
+    for option, file in files.items():
+        write_text(package / _inside(option, file), file.read_text(encoding="utf-8"))
     write_json(package / "knowledge.json", said)
     write_text(package / "__init__.py", _MODULE)
     write_text(folder / "LICENSE", licences)
-    write_text(folder / "README.md", _readme(about, saved, said, registry))
+    write_text(folder / "README.md", _readme(about, saved, said, files, registry))
     write_text(folder / "pyproject.toml", _pyproject(about))
 
 
-def _knowledge(one: Saved, about: About) -> dict[str, Any]:
+def _knowledge(one: Saved, about: About, files: Mapping[str, Path]) -> dict[str, Any]:
     """Say how adapters like this one are made, if a run of kadapter made it from nothing but data."""
     names = {"name": about.name, "description": about.description}
     recipe = one.recipe
     options = recipe.plugs.get(one.said["name"]) if recipe else None
-    if recipe is None or not isinstance(options, Mapping) or _folders(options):
+    if recipe is None or not isinstance(options, Mapping) or not _is_whole(one):
         return {**names, "adapter": one.said["adapter"], "task": {}, "source": {}}
     usual = vars(Training())
     training = {name: value for name, value in vars(recipe.training).items() if name != "report_to"}
@@ -113,10 +124,42 @@ def _knowledge(one: Saved, about: About) -> dict[str, Any]:
         **names,
         "adapter": options,
         "task": recipe.task,
-        "source": {name: value for name, value in recipe.source.items() if name != "path"},
+        "source": {name: value for name, value in recipe.source.items() if name not in ("path", *files)},
         "composition": recipe.composition,
         "training": {name: value for name, value in training.items() if value != usual[name]},
     }
+
+
+def side_files(one: Saved) -> dict[str, Path]:
+    """Give the small text files that options of the source name, such as templates: option -> file.
+
+    They go into the package if it brings a recipe. The data itself, `path`, does not.
+    """
+    recipe = one.recipe_at_home if _is_whole(one) else None
+    options = recipe.source if recipe else {}
+    named = {option: Path(value) for option, value in options.items() if option != "path" and isinstance(value, str)}
+    return {option: file for option, file in named.items() if option.isidentifier() and _is_small_text(file)}
+
+
+def _is_small_text(file: Path) -> bool:
+    try:
+        if file.suffix not in _TEXTS or not file.is_file() or file.stat().st_size >= _SMALL:
+            return False
+        file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _inside(option: str, file: Path) -> str:
+    return f"data/{option}{file.suffix}"
+
+
+def _is_whole(one: Saved) -> bool:
+    """Tell whether the recipe makes the adapter of nothing but data: no option is a folder of another one."""
+    recipe = one.recipe_at_home
+    options = recipe.plugs.get(one.said["name"]) if recipe else None
+    return isinstance(options, Mapping) and not _folders(options)
 
 
 def _folders(options: Any) -> bool:
@@ -125,16 +168,30 @@ def _folders(options: Any) -> bool:
     return isinstance(options, str) and ("/" in options or (Path(options) / "adapter.json").is_file())
 
 
-def _readme(about: About, saved: Sequence[Saved], said: Mapping[str, Any], registry: Registry) -> str:
+def _left_at_home(public: Mapping[str, Any], home: Mapping[str, Any], before: str = "source") -> Iterator[str]:
+    """Find the options whose files are not in the package: `source.templates`."""
+    for (option, value), there in zip(public.items(), home.values(), strict=True):
+        if isinstance(value, Mapping):
+            yield from _left_at_home(value, there, f"{before}.{option}")
+        elif value != there and option != "path":
+            yield f"{before}.{option}"
+
+
+def _readme(
+    about: About, saved: Sequence[Saved], said: Mapping[str, Any], files: Collection[str], registry: Registry
+) -> str:
     source = said["source"].get("name")
     data = "--data … " if source in registry.sources and registry.sources[source].needs_path else ""
+    recipes = saved[0].recipe, saved[0].recipe_at_home
+    left = _left_at_home(recipes[0].source, recipes[1].source) if recipes[0] and recipes[1] else ()
+    others = "".join(f"--set {option}=… " for option in left if option.removeprefix("source.") not in files)
     return _README.format(
         distribution=about.distribution,
         description=about.description,
         name=about.name,
         backbone=saved[0].backbone,
         backbones=", ".join(f"`{one.backbone}`" for one in saved),
-        more=_MORE.format(name=about.name, data=data) if source else "",
+        more=_MORE.format(name=about.name, data=data, others=others) if source else "",
         cards="\n".join(card_parts(one.card(about.distribution, about.name))[1].strip() + "\n" for one in saved),
     )
 

@@ -21,10 +21,18 @@ from kadapter.storage import check_providers, describe_adapter, read_tensors
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved adapter, without what only its owner should know: where things lie on their machine."""
+    """A saved adapter, without what only its owner should know: where things lie on their machine.
+
+    Attributes:
+        folder: where it lies.
+        said: what goes into the package of what its `adapter.json` says.
+        at_home: all that it says.
+        own_card: the card that somebody wrote.
+    """
 
     folder: Path
     said: dict[str, Any]
+    at_home: Mapping[str, Any]
     own_card: str | None
 
     def card(self, package: str, name: str) -> str:
@@ -64,10 +72,19 @@ class Saved:
     @property
     def recipe(self) -> Recipe | None:
         """The recipe of the run that trained it, if it was one of kadapter."""
-        try:
-            return Recipe.from_dict(self.said["trained_on"].get("recipe"))
-        except ConfigError:
-            return None
+        return _recipe(self.said)
+
+    @property
+    def recipe_at_home(self) -> Recipe | None:
+        """The same, with where things lie on the machine of its owner."""
+        return _recipe(self.at_home)
+
+
+def _recipe(said: Mapping[str, Any]) -> Recipe | None:
+    try:
+        return Recipe.from_dict(said["trained_on"].get("recipe"))
+    except ConfigError:
+        return None
 
 
 def read_saved(folder: Path, registry: Registry) -> Saved:
@@ -89,7 +106,7 @@ def read_saved(folder: Path, registry: Registry) -> Saved:
     check_providers(folder, said, registry)
     read_tensors(folder / "adapter.safetensors")
     private = own_paths(said)
-    return Saved(folder, without_paths(said, private), _own_card(folder, said, private))
+    return Saved(folder, without_paths(said, private), said, _own_card(folder, said, private))
 
 
 def _own_card(folder: Path, said: Mapping[str, Any], private: Collection[str]) -> str | None:
