@@ -33,6 +33,9 @@ _OTHER_NAMES = {
     "pddl-1.0": "pddl",
 }
 
+_NOT_OF_A_RUN = (LookupError, TypeError, ValueError, AttributeError)
+"""What is raised where what is said of the training is not what a run of kadapter says."""
+
 _USE = """
 ## Use
 
@@ -57,16 +60,25 @@ def adapter_card(said: Mapping[str, Any], repository: str | None = None, package
     """
     try:
         return _adapter_card(said, repository, package)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        # What is said of the training is not what a run of kadapter says.
-        return _adapter_card({**said, "trained_on": _chosen_licence(said["trained_on"])}, repository, package)
+    except _NOT_OF_A_RUN:
+        facts = said["trained_on"] if isinstance(said["trained_on"], Mapping) else {}
+        trained_on = {what: value for what, value in facts.items() if _can_be_told(said, what, value)}
+        return _adapter_card({**said, "trained_on": trained_on}, repository, package)
+
+
+def _can_be_told(said: Mapping[str, Any], what: str, value: Any) -> bool:
+    """Say whether a card can be made of one fact of the training; a recipe alone is none."""
+    try:
+        return bool(_adapter_card({**said, "trained_on": {what: value}}, None, None))
+    except _NOT_OF_A_RUN:
+        return False
 
 
 def _adapter_card(said: Mapping[str, Any], repository: str | None, package: str | None) -> str:
     name, backbone, trained_on = said["name"], said["backbone"], said["trained_on"]
     tuned = _is_tuned(backbone)
     head = (
-        f"# {name}\n\nA `{said['adapter']['type']}` knowledge adapter for {'the tuned' if tuned else 'the frozen'} "
+        f"# {name}\n\nA `{_kind(said)}` knowledge adapter for {'the tuned' if tuned else 'the frozen'} "
         f"backbone {_backbone(backbone)}.\n{_about(trained_on)}"
     )
     places = {
@@ -74,7 +86,7 @@ def _adapter_card(said: Mapping[str, Any], repository: str | None, package: str 
         name: f"pip install {package}" if package else "a package that is installed",
         repository or f"user/{name}": "the Hugging Face Hub",
     }
-    calls = [f'"{backbone["name"]}", adapters=["{place}"])  # from {what}' for place, what in places.items()]
+    calls = [f'"{backbone.get("name")}", adapters=["{place}"])  # from {what}' for place, what in places.items()]
     return (
         _front_matter(said) + head + _body(trained_on) + _use(['"path/to/the/folder/of/the/run")'] if tuned else calls)
     )
@@ -91,7 +103,7 @@ def model_card(
         repository: its id on the Hub, if it goes there.
     """
     backbone, task = said["backbone"], said["task"]
-    rows = [(f"`{name}`", f"`{one['adapter']['type']}`", _licence(one["trained_on"])) for name, one in adapters.items()]
+    rows = [(f"`{name}`", f"`{_kind(one)}`", _licence(one["trained_on"])) for name, one in adapters.items()]
     plugged = "\n" + markdown(["adapter", "type", "licence of its data"], rows) if rows else ""
     with_what = ", ".join(f"`{name}`" for name in adapters) or "nothing"
     text = (
@@ -101,7 +113,7 @@ def model_card(
     )
     licences = {_licence(one["trained_on"]) for one in adapters.values()}
     data = {
-        **_common(backbone, ["knowledge-model", *sorted({one["adapter"]["type"] for one in adapters.values()})]),
+        **_common(backbone, ["knowledge-model", *sorted({_kind(one) for one in adapters.values()})]),
         **_hub_licence(licences.pop() if len(licences) == 1 else "; ".join(sorted(licences))),
         **({"base_model_relation": "finetune"} if backbone["tuned"] and _base(backbone) else {}),
     }
@@ -136,7 +148,7 @@ def _front_matter(said: Mapping[str, Any]) -> str:
     trained_on = said["trained_on"]
     own = trained_on.get("card", {})
     data = {
-        **_common(said["backbone"], [said["adapter"]["type"]]),
+        **_common(said["backbone"], [_kind(said)]),
         **_hub_licence(_licence(trained_on)),
         "language": own.get("language"),
         "datasets": own.get("datasets"),
@@ -200,13 +212,17 @@ def _result(task: str, source: str, split: str, metric: str, value: float) -> Ev
 
 
 def _is_tuned(backbone: Mapping[str, Any]) -> bool:
-    return str(backbone["fingerprint"]).endswith(TUNED)
+    return str(backbone.get("fingerprint")).endswith(TUNED)
+
+
+def _kind(said: Mapping[str, Any]) -> str:
+    return str(said["adapter"].get("type"))
 
 
 def _backbone(backbone: Mapping[str, Any]) -> str:
     base, revision = _base(backbone), backbone.get("revision")
-    link = f" ([{base}](https://huggingface.co/{base}))" if base and base != backbone["name"] else ""
-    return f"`{backbone['name']}`{link}{f', revision `{revision}`' if revision else ''}"
+    link = f" ([{base}](https://huggingface.co/{base}))" if base and base != backbone.get("name") else ""
+    return f"`{backbone.get('name')}`{link}{f', revision `{revision}`' if revision else ''}"
 
 
 def _about(trained_on: Mapping[str, Any]) -> str:
@@ -215,14 +231,9 @@ def _about(trained_on: Mapping[str, Any]) -> str:
 
 
 def _licence(trained_on: Mapping[str, Any]) -> str:
-    own = trained_on.get("card", {}).get("licence")
-    return str(own or trained_on.get("data", {}).get("licence") or trained_on.get("licence") or "not said")
-
-
-def _chosen_licence(trained_on: Any) -> dict[str, Any]:
-    own = trained_on.get("card") if isinstance(trained_on, Mapping) else None
-    licence = own.get("licence") if isinstance(own, Mapping) else None
-    return {"card": {"licence": licence}} if isinstance(licence, str) else {}
+    told = [trained_on.get("card"), trained_on.get("data"), trained_on]
+    found = (part.get("licence") for part in told if isinstance(part, Mapping))
+    return str(next((licence for licence in found if licence), "not said"))
 
 
 def _body(trained_on: Mapping[str, Any]) -> str:

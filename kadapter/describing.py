@@ -39,7 +39,8 @@ def complete_card(
     said = describe_adapter(folder)
     path = _find(folder) if ledger is None else Path(ledger)
     given = {what: value for what, value in own.items() if value is not None}
-    trained_on = {**said["trained_on"], "card": {**said["trained_on"].get("card", {}), **given}}
+    before = said["trained_on"].get("card")
+    trained_on = {**said["trained_on"], "card": {**(before if isinstance(before, Mapping) else {}), **given}}
     if path is not None:
         trained_on["ledger"] = _figures(
             read_json(path, f"no ledger for {folder} (`kadapter ledger` makes one)"), said, row, path

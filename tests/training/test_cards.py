@@ -108,6 +108,34 @@ def test_the_card_of_what_was_imported_says_from_where(tmp_path, run):
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        {"recipe": {"lr": 1}},
+        {"recipe": None},
+        {"data": "facts"},
+        {"card": "Mine."},
+        {"hub": True},
+        {"ledger": {"task": "t", "source": "s", "seeds": [], "splits": [], "metric": "f", "rows": {}, "row": "x"}},
+    ],
+)
+def test_a_card_is_made_of_whatever_is_known(tmp_path, run, more):
+    model = KnowledgeModel.from_pretrained(run.folder)
+    model.by_name()["facts"].trained_on = {"seed": 3, "licence": "MIT", **more}
+    model.save_pretrained(tmp_path)
+    for folder in (tmp_path, tmp_path / "adapters" / "facts"):
+        assert card_in(folder).data.to_dict()["license"] == "mit"
+    complete_card(tmp_path / "adapters" / "facts", about="Which place lies where.")
+    text = card_in(tmp_path / "adapters" / "facts").text
+    assert "| seed | 3 |\n" in text
+    assert "Which place lies where." in text
+
+
+def test_a_card_is_made_of_an_adapter_that_says_little(changeable):
+    said = json.loads((changeable / "adapter.json").read_text())
+    assert "adapter for the frozen backbone `None`" in adapter_card({**said, "backbone": {}, "adapter": {}})
+
+
+@pytest.mark.parametrize(
     ("licence", "known"),
     [
         ("CC BY-SA 4.0 (T-REx, Elsahar et al. 2018; text from Wikipedia)", "cc-by-sa-4.0"),
