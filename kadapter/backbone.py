@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
 from kadapter.errors import BackboneError, UnknownNameError
-from kadapter.hub import Access, commit_of, first_line, hub_id, why
+from kadapter.hub import Access, check_there, commit_of, first_line, hub_id, why
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
 from kadapter.taps import Editor, Enough, Pass, drop_taps, set_taps, take, trunk_of
@@ -197,6 +197,7 @@ def load_backbone(
     if alias is None and (said := hub_id(name)):
         name, revision = said[0], revision or said[1]
     try:
+        check_there("" if alias else str(name))
         place = alias.locate() if alias else name
         commit = commit_of(place, revision, **access)
         options: dict[str, Any] = {"revision": commit or revision or "main", "trust_remote_code": False, **access}

@@ -91,6 +91,19 @@ def read_json(path: Path, purpose: str) -> dict[str, Any]:
     return value
 
 
+def read_text(path: Path) -> str:
+    """Read a text file.
+
+    Raises:
+        StorageError: it cannot be read, or is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is not text: {error}"
+        raise StorageError(f"cannot read {path}: {reason}; write it again as UTF-8, or delete it") from error
+
+
 def inside(folder: Path, place: Any) -> Path:
     """Give `folder / place`, where a file says `place`: it may not lead out of the folder.
 

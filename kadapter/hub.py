@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from kadapter.card import adapter_card, model_card
 from kadapter.errors import StorageError
-from kadapter.files import as_json, inside, read_json
+from kadapter.files import as_json, inside, read_json, read_text
 from kadapter.privacy import own_paths, text_without_paths, without_paths
 
 if TYPE_CHECKING:
@@ -84,13 +84,31 @@ class Fetched:
 
 
 def hub_id(text: str | Path) -> tuple[str, str | None] | None:
-    """Take "user/name@revision" apart; None when it cannot be an id of the Hub, which a folder that exists is not."""
-    found = None if isinstance(text, Path) or Path(text).exists() else _ID.fullmatch(text)
+    """Take "user/name@revision" apart; None when it cannot be an id of the Hub.
+
+    What exists is none, nor is what begins with the name of a folder that exists: whoever has that name on the Hub
+    could otherwise give the weights for a path with a mistake in it.
+    """
+    found = None if isinstance(text, Path) or _begins_here(text) else _ID.fullmatch(text)
     return (found[1], found[2]) if found else None
 
 
+def check_there(text: str) -> None:
+    """Raise StorageError when it looks like an id of the Hub, but can only be a folder, and that is not there."""
+    if _ID.fullmatch(text) and _begins_here(text) and not Path(text).exists():
+        first = Path(text).parts[0]
+        raise StorageError(
+            f"there is no folder {text}, and since there is a folder '{first}', it is not looked for on the Hub; "
+            f"check the path, or go where there is no '{first}' to have it from the Hub"
+        )
+
+
+def _begins_here(text: str) -> bool:
+    return Path(text).exists() or Path(*Path(text).parts[:1]).is_dir()
+
+
 def is_on_hub(text: str | Path) -> bool:
-    """Say whether only the Hub can have it: it looks like an id, and there is no folder of that name."""
+    """Say whether only the Hub can have it: it looks like an id, and no folder here has its first name."""
     return hub_id(text) is not None
 
 
@@ -258,20 +276,24 @@ def _public(path: Path, repository: str | None) -> bytes | str:
 
 def _card(folder: Path, repository: str | None) -> str:
     """Give the folder's card, with the id of the repository where it says how it is used."""
-    said, made = _cards(folder)
     path = folder / "README.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return text_without_paths(made(repository) if text in ("", made(None)) else text, own_paths(said))
+    text = read_text(path) if path.is_file() else ""
+    try:
+        said, made = _cards(folder)
+        card = made(repository) if text in ("", made(None)) else text
+    except (LookupError, TypeError, AttributeError) as error:
+        raise StorageError(f"{folder} does not say what a saved adapter or model says; save it again") from error
+    return text_without_paths(card, own_paths(said))
 
 
 def _cards(folder: Path) -> tuple[Any, Callable[[str | None], str]]:
     """Give what is said of what lies in a folder, and how a card is made of it for a repository."""
+    model = read_json(folder / "model.json", "saved model") if (folder / "model.json").is_file() else {}
+    places = {name: inside(folder, place) for name, place in model["adapters"].items()} if model else {}
     if (folder / "adapter.json").is_file():
         adapter = read_json(folder / "adapter.json", "saved adapter")
         return adapter, partial(adapter_card, adapter)
-    model = read_json(folder / "model.json", "saved model")
-    places = {name: inside(folder, place) / "adapter.json" for name, place in model["adapters"].items()}
-    adapters = {name: read_json(path, "saved adapter") for name, path in places.items()}
+    adapters = {name: read_json(place / "adapter.json", "saved adapter") for name, place in places.items()}
     return [model, adapters], partial(model_card, model, adapters)
 
 

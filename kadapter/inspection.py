@@ -7,8 +7,8 @@ from typing import Any
 
 from kadapter.adapter import BackboneInfo
 from kadapter.backbone import load_backbone
-from kadapter.errors import BackboneError, StorageError, UnknownNameError
-from kadapter.files import read_json
+from kadapter.errors import BackboneError, UnknownNameError
+from kadapter.files import read_json, read_text
 from kadapter.hub import find_saved, hub_id
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import describe_adapter, read_tensors
@@ -57,10 +57,7 @@ def card_of(what: str, registry: Registry | None = None) -> str | None:
         StorageError: it is not text.
     """
     path = (_fetched(what) or _installed(what, registry or default_registry()) or Path(what)) / "README.md"
-    try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else None
-    except ValueError as error:
-        raise StorageError(f"the card {path} is not text ({error}); write it again with `kadapter card`") from error
+    text = read_text(path) if path.is_file() else None
     # A stranger's card may hold commands to the terminal.
     return text and "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
 

@@ -368,7 +368,7 @@ def _load_model(saved: SavedModel, registry: Registry, backbone: Backbone | None
         build_composition(options, backbone.info.width, registry),
         build_task(said["task"], registry) if said["task"] else None,
     )
-    for name in plugged:
+    for name in map(str, plugged):
         model.composition.plug(name)
     model.load_state_dict(saved.tensors(model.own_tensors()), strict=False)
     backbone.mark()

@@ -13,11 +13,12 @@ from kadapter.adapter import Adapter, BackboneInfo
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.card import model_card
 from kadapter.files import inside, write_json, write_text
-from kadapter.hub import Access, Fetched, find_saved, hub_id
+from kadapter.hub import Access, Fetched, check_there, find_saved, hub_id
 from kadapter.naming import check_name
 from kadapter.registry import Registry
 from kadapter.storage import (
     check_backbone,
+    check_entries,
     describe_adapter,
     load_adapter,
     matching,
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _ENTRIES: Mapping[str, Any] = {"backbone": dict, "composition": dict, "task": (dict, type(None)), "adapters": dict}
+
+_PARTS: Mapping[str, Mapping[str, Any]] = {
+    "backbone": {"name": str, "tuned": bool},
+    "composition": {"plugged": list},
+    "task": {"name": str},
+}
 
 
 @dataclass(frozen=True)
@@ -105,11 +112,23 @@ def saved_model(
         if fetched is None:
             return None
         folder = fetched.folder
-    return SavedModel(folder, read_description(folder / "model.json", f"no saved model in {folder}", _ENTRIES), fetched)
+    return SavedModel(folder, _describe_model(folder), fetched)
+
+
+def _describe_model(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    said = read_description(path, f"no saved model in {folder}", _ENTRIES)
+    for part, entries in _PARTS.items():
+        if said[part] is not None:
+            check_entries(path, said[part], entries, f"{part}.")
+    return said
 
 
 def _on_hub(name: str, registry: Registry, revision: str | None, access: Access) -> Fetched | None:
-    known = None if name in registry.backbones else hub_id(name)
+    if name in registry.backbones:
+        return None
+    check_there(name)
+    known = hub_id(name)
     return find_saved(known[0], revision or known[1], **access) if known else None
 
 

@@ -16,7 +16,7 @@ from kadapter.adapter import Adapter, BackboneInfo, build_adapter
 from kadapter.card import adapter_card
 from kadapter.errors import BackboneError, StorageError, UnknownNameError
 from kadapter.files import read_json, write_json, write_text, written_whole
-from kadapter.hub import Access, fetch_adapter, is_on_hub
+from kadapter.hub import Access, check_there, fetch_adapter, is_on_hub
 from kadapter.knowledge import KnowledgeModule
 from kadapter.registry import Registry, default_registry
 
@@ -175,12 +175,17 @@ def options_of(adapter: Path | str | Mapping[str, Any], registry: Registry) -> M
 def saved_at(adapter: Path | str, **access: Unpack[Access]) -> Path | None:
     """Give the folder of what is saved there or on the Hub; None when the name of installed knowledge is meant.
 
+    A plain name is a folder when that holds an adapter.
+
     Raises:
-        StorageError: the Hub does not give it.
+        StorageError: the Hub does not give it, or its folder is not there.
     """
     if is_on_hub(adapter):
         return fetch_adapter(str(adapter), **access).folder
-    return Path(adapter) if isinstance(adapter, Path) or Path(adapter).is_dir() or "/" in adapter else None
+    if isinstance(adapter, str):
+        check_there(adapter)
+    is_named = isinstance(adapter, Path) or len(Path(adapter).parts) > 1 or "/" in adapter
+    return Path(adapter) if is_named or (Path(adapter) / "adapter.json").is_file() else None
 
 
 def describe_adapter(folder: Path | str) -> dict[str, Any]:
@@ -205,11 +210,16 @@ def read_description(path: Path, purpose: str, entries: Mapping[str, Any]) -> di
             f"{path} has format {description.get('format')!r}, this kadapter reads {FORMAT}; "
             f"install the version of kadapter that wrote it"
         )
-    for entry, kind in entries.items():
-        if not isinstance(description.get(entry, ...), kind):
-            problem = "does not say" if entry not in description else "says something else than it should for"
-            raise StorageError(f"{path} {problem} '{entry}'; save or download it again")
+    check_entries(path, description, entries)
     return description
+
+
+def check_entries(path: Path, said: Mapping[str, Any], entries: Mapping[str, Any], part: str = "") -> None:
+    """Raise StorageError when what a file says, or a `part` of it, lacks one of `entries`: name -> type."""
+    for entry, kind in entries.items():
+        if not isinstance(said.get(entry, ...), kind):
+            problem = "does not say" if entry not in said else "says something else than it should for"
+            raise StorageError(f"{path} {problem} '{part}{entry}'; save or download it again")
 
 
 def types_in(folder: Path, description: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from kadapter.config import make_config
+from kadapter.errors import ConfigError
 from kadapter.registry import Registry, default_registry
 
 if TYPE_CHECKING:
@@ -108,7 +109,14 @@ class Task(ABC):
 
 
 def build_task(options: Mapping[str, Any], registry: Registry | None = None) -> Task:
-    """Build a task from `{"name": ..., option: value, ...}`."""
-    options = dict(options)
-    kind = (registry or default_registry()).tasks[str(options.pop("name"))]
+    """Build a task from `{"name": ..., option: value, ...}`.
+
+    Raises:
+        ConfigError: it has no name, or the options are not those of its kind.
+        UnknownNameError: its kind is not installed.
+    """
+    options, registry = dict(options), registry or default_registry()
+    if "name" not in options:
+        raise ConfigError(f"a task needs a name; there is {', '.join(registry.tasks)}")
+    kind = registry.tasks[str(options.pop("name"))]
     return kind(make_config(kind.Config, options, owner=f"task '{kind.name}'"))

@@ -411,6 +411,12 @@ def test_a_model_is_not_loaded_when_its_backbone_has_become_another(tmp_path):
         (lambda said: said.pop("task"), "does not say 'task'"),
         (lambda said: said["adapters"].update(lakes="adapters/lakes"), "no saved adapter in .*adapters/lakes"),
         (lambda said: said["composition"]["plugged"].append("lakes"), "lacks composition"),
+        (lambda said: said["composition"]["plugged"].append({}), "lacks composition"),
+        (lambda said: said["composition"].pop("plugged"), r"does not say 'composition\.plugged'; save"),
+        (lambda said: said["composition"].update(plugged="x"), r"than it should for 'composition\.plugged'"),
+        (lambda said: said["backbone"].pop("tuned"), r"does not say 'backbone\.tuned'; save"),
+        (lambda said: said["backbone"].pop("name"), r"does not say 'backbone\.name'; save"),
+        (lambda said: said.update(task={"labels": []}), r"does not say 'task\.name'; save"),
     ],
 )
 def test_a_model_that_was_saved_in_part_is_not_loaded(folder, tmp_path, edit, said):
@@ -422,6 +428,11 @@ def test_a_model_that_was_saved_in_part_is_not_loaded(folder, tmp_path, edit, sa
     (tmp_path / "model.json").write_text(json.dumps(description))
     with pytest.raises(StorageError, match=said):
         KnowledgeModel.from_pretrained(tmp_path)
+
+
+def test_a_task_needs_a_name():
+    with pytest.raises(ConfigError, match=r"a task needs a name; there is .*relation-classification"):
+        build_task({"labels": []})
 
 
 # --- from a backbone

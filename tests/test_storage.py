@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from kadapter import (
     BackboneError,
     ConfigError,
+    KnowledgeModel,
     KnowledgeModule,
     Registry,
     StorageError,
@@ -19,6 +21,7 @@ from kadapter import (
     build_adapter,
     hookimpl,
     load_adapter,
+    load_backbone,
     save_adapter,
 )
 from kadapter.files import read_json, write_json, written_whole
@@ -168,6 +171,31 @@ def test_installed_knowledge_is_loaded_by_its_name(saved, adapter, info):
     loaded = load_adapter("rivers", info, registry_of(weights={info.fingerprint: saved}))
     assert (loaded.config, loaded.trained_on) == (adapter.config, {"seed": 7})
     assert_same_tensors(loaded.state_dict(), adapter.state_dict(), "by name")
+
+
+def test_a_folder_of_that_name_that_holds_no_adapter_hides_no_knowledge(saved, info, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rivers").mkdir()
+    registry = registry_of(weights={info.fingerprint: saved})
+    assert load_adapter("rivers", info, registry).trained_on == {"seed": 7}
+    shutil.copytree(saved, tmp_path / "rivers", dirs_exist_ok=True)
+    rewrite(tmp_path / "rivers", lambda said: said.update(trained_on={"seed": 8}))
+    assert load_adapter("rivers", info, registry).trained_on == {"seed": 8}
+
+
+@pytest.mark.parametrize("path", ["runs/geo", "runs/geo@main"])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(info, tmp_path, monkeypatch, path):
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    said = f"there is no folder {path}, and since there is a folder 'runs', it is not looked for on the Hub"
+    for error, call in [
+        (StorageError, lambda: load_adapter(path, info)),
+        (StorageError, lambda: KnowledgeModel.from_pretrained(path)),
+        (BackboneError, lambda: load_backbone(path)),
+        (UnknownNameError, lambda: inspect(path)),
+    ]:
+        with pytest.raises((error, BackboneError), match=said):
+            call()
 
 
 def test_installed_knowledge_without_weights_for_the_backbone_is_not_loaded(info):

@@ -6,6 +6,7 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors.numpy import load
 
+from kadapter import KnowledgeModel, StorageError, push_to_hub
 from kadapter.hub import hub_id
 
 EVIL = {"pytorch_model.bin": b"\x80\x02.", "adapters/geo/evil.pkl": b"\x80\x02.", "modeling.py": b"raise SystemExit"}
@@ -335,6 +336,30 @@ def test_what_cannot_be_pushed_is_one_line(online, geo, words, said):
     assert "Traceback" not in err
 
 
+def broken(folder, damage):
+    """Damage what `model.json` says."""
+    said = json.loads((folder / "model.json").read_text())
+    damage(said)
+    (folder / "model.json").write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda f: (f / "README.md").write_bytes(b"\xff"), "README.md: it is not text"),
+        (lambda f: broken(f, lambda said: said.update(adapters={"geo": "../runs/geo"})), "which is not inside"),
+        (lambda f: broken(f, lambda said: said.pop("adapters")), "does not say what a saved"),
+        (lambda f: broken(f, lambda said: said.pop("backbone")), "does not say what a saved"),
+    ],
+)
+def test_what_is_saved_wrongly_is_not_pushed(tiny, tmp_path, damage, said):
+    KnowledgeModel(tiny("bert")).save_pretrained(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(StorageError, match=said) as caught:
+        push_to_hub(tmp_path, "me/model")
+    assert "\n" not in str(caught.value)
+
+
 def test_who_may_not_write_is_told_to_log_in(online, geo):
     with pytest.raises(Exception, match=r"^StorageError: 'me/geo' on the Hub: .*log in"):
         online("push_to_hub(folder / 'geo-1', 'me/geo', token='hf_other')")
@@ -363,4 +388,6 @@ def test_what_exists_is_no_id(tmp_path, monkeypatch):
     (tmp_path / "me" / "geo").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert hub_id("me/geo") is None
+    assert hub_id("me/lakes@main") is None
+    assert hub_id("you/geo") == ("you/geo", None)
     assert hub_id(tmp_path / "me") is None
