@@ -109,7 +109,8 @@ class KnowledgeTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lengths = [_length(tokens) for tokens in self.examples.splits["train"]["input_ids"]]
-        return LengthGrouped(lengths, self.args.train_batch_size, self.args.seed)
+        # Grouped for all processes: together they take the batches that one process with larger ones would.
+        return LengthGrouped(lengths, self.args.train_batch_size * self.args.world_size, self.args.seed)
 
     def compute_loss(
         self,

@@ -20,6 +20,7 @@ from kadapter.files import check_free, read_json, write_json
 from kadapter.memory import PeakMemory
 from kadapter.model import KnowledgeModel
 from kadapter.plots import plot_losses
+from kadapter.processes import check_whole, is_first
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import save_adapter
@@ -81,14 +82,19 @@ def finetune(recipe: Recipe, output: Path | str, resume: bool = False, registry:
     """
     registry, output = registry or default_registry(), Path(output)
     recipe = Recipe.from_dict(recipe.as_dict())
-    _check_output(recipe, output, resume)
+    check_whole()
+    if is_first():
+        _check_output(recipe, output, resume)
     if (output / "result.json").exists():
         return Run(output, read_json(output / "result.json", "finished run"))
     model, examples = assemble(recipe, registry)
-    _start(recipe, model.backbone, examples, output)
+    if is_first():
+        _start(recipe, model.backbone, examples, output)
     trainer, costs = _train(recipe, model, examples, output)
     result = _result(recipe, model, examples, trainer, costs)
-    _finish(recipe, model, trainer, output, result, registry)
+    if is_first():
+        _finish(recipe, model, trainer, output, result, registry)
+    trainer.accelerator.wait_for_everyone()
     return Run(output, result)
 
 
@@ -196,7 +202,8 @@ def _last_whole(checkpoints: Path) -> str | None:
     for folder in reversed(found):
         if _is_whole(folder):
             return str(folder)
-        shutil.rmtree(folder)
+        if is_first():
+            shutil.rmtree(folder)
     return None
 
 

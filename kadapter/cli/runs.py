@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kadapter.cli.options import print_facts, print_json
+from kadapter.processes import is_first
 
 if TYPE_CHECKING:
     from kadapter.training import Run
@@ -38,7 +39,9 @@ def given(
 
 
 def report(run: Run, json: bool) -> None:
-    """Print what came out of a run."""
+    """Print what came out of a run, once for all its processes."""
+    if not is_first():
+        return
     if json:
         print_json(run.result)
         return
