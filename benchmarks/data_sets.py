@@ -1,62 +1,41 @@
 """From triples to a data set of sentences with spans: rows a second and peak memory, and how both grow.
 
-    python benchmarks/data_sets.py --output benchmarks/results/data_sets.json
-
 Random triples, 50 relations, five facts an entity, two phrasings; each build in a process of its own. `streamed` states
 facts only, in constant memory; `denied` adds a false fact for each true one, which needs the graph in memory.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from benchmarks.reporting import in_process
 
 RELATIONS = 50
+SIZES = (10_000, 100_000, 1_000_000)
+WAYS: dict[str, dict[str, Any]] = {
+    "streamed": {"negatives": 0, "num_proc": 1},
+    "streamed, 2 processes": {"negatives": 0, "num_proc": 2},
+    "denied": {"negatives": 1, "num_proc": 1},
+}
 
 
-def main(
-    output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
-    sizes: Annotated[str, typer.Option(help="Numbers of triples.")] = "10000,100000,1000000",
-    measure: Annotated[str | None, typer.Option(hidden=True)] = None,
-) -> None:
-    """Build a data set of each size in each way; print and write what it took."""
-    if measure:
-        print(json.dumps(measured(**json.loads(measure))))
-        return
+def measure(quick: bool) -> dict[str, Any]:
+    """Build a data set of each size in each way."""
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
-        for size in map(int, sizes.split(",")):
+        for size in (500,) if quick else SIZES:
             write_graph(Path(folder), size)
-            for name, options in {
-                "streamed": {"negatives": 0, "num_proc": 1},
-                "streamed, 2 processes": {"negatives": 0, "num_proc": 2},
-                "denied": {"negatives": 1, "num_proc": 1},
-            }.items():
-                rows[f"{size:.0e} triples, {name}"] = in_process(Path(folder), size, options)
-    text = json.dumps(
-        {
-            "setting": {"relations": RELATIONS, "facts an entity": 5, "phrasings": 2},
-            "rows": rows,
-            "machine": f"{platform.machine()}, 2 cores",
-            "versions": {name: metadata.version(name) for name in ("kadapter", "datasets", "pyarrow")},
-        },
-        indent=2,
-    )
-    print(text)
-    if output:
-        output.write_text(text + "\n")
+            for name, options in WAYS.items():
+                said = {"folder": folder, "size": size, **options}
+                rows[f"{size:.0e} triples, {name}"] = in_process(__name__, said, apart=not quick)
+    setting = {"relations": RELATIONS, "facts an entity": 5, "phrasings": 2}
+    return {"setting": setting, "rows": rows, "drawn": "rows_per_second"}
 
 
 def write_graph(folder: Path, size: int) -> None:
@@ -72,13 +51,6 @@ def write_graph(folder: Path, size: int) -> None:
         for r in range(RELATIONS)
     )
     (folder / "templates.yaml").write_text("".join(said))
-
-
-def in_process(folder: Path, size: int, options: dict[str, Any]) -> dict[str, Any]:
-    """Measure one build in a process of its own."""
-    said = json.dumps({"folder": str(folder), "size": size, **options})
-    done = subprocess.run([sys.executable, __file__, "--measure", said], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
 
 
 def measured(folder: str, size: int, negatives: float, num_proc: int) -> dict[str, Any]:
@@ -104,7 +76,3 @@ def measured(folder: str, size: int, negatives: float, num_proc: int) -> dict[st
         "peak_memory_of_a_worker_mb": round(others.ru_maxrss / 1024),
         "seconds_to_open_and_check": round(time.perf_counter() - started, 2),
     }
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -10,16 +11,63 @@ from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, KnowledgeModel
 from kadapter.testing import fill_randomly, tiny_tokenizer
+from kadapter.timing import interleaved
 
 
-def bert(layers: int) -> BertModel:
-    """Give a random model of BERT-base's shape, in evaluation mode."""
-    return BertModel(BertConfig(vocab_size=1000, num_hidden_layers=layers)).eval()
+@dataclass(frozen=True)
+class Shape:
+    """Of the backbone, of what goes through it, and how often.
+
+    Attributes:
+        layers, width: of the backbone.
+        batch: sentences.
+        tokens: of each.
+        repetitions: rounds.
+        warm_up: rounds before them.
+        threads: of the processor.
+    """
+
+    layers: int = 12
+    width: int = 768
+    batch: int = 8
+    tokens: int = 64
+    repetitions: int = 10
+    warm_up: int = 1
+    threads: int = 2
+
+    def timed(self, rows: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+        """Give the median seconds of each row, run in turn, over and over."""
+        torch.set_num_threads(self.threads)
+        return interleaved(rows, self.repetitions, self.warm_up)
+
+    def ids(self) -> torch.Tensor:
+        """Give random tokens, (B, T)."""
+        return torch.randint(5, 100, (self.batch, self.tokens))
+
+    def said(self) -> dict[str, Any]:
+        """Give it as plain data."""
+        return asdict(self)
 
 
-def bert_backbone(layers: int) -> Backbone:
+QUICK = Shape(layers=2, width=32, batch=2, tokens=16, repetitions=1, warm_up=0, threads=1)
+"""To see that a benchmark runs."""
+
+
+def bert(shape: Shape) -> BertModel:
+    """Give a random model, in evaluation mode."""
+    config = BertConfig(
+        vocab_size=1000,
+        num_hidden_layers=shape.layers,
+        hidden_size=shape.width,
+        num_attention_heads=max(shape.width // 64, 1),
+        intermediate_size=4 * shape.width,
+    )
+    return BertModel(config).eval()
+
+
+def bert_backbone(shape: Shape) -> Backbone:
     """Give it as a backbone."""
-    return Backbone(bert(layers), tiny_tokenizer())
+    return Backbone(bert(shape), tiny_tokenizer())
 
 
 def plugged(backbone: Backbone, options: Mapping[str, Any], seed: int = 0) -> KnowledgeModel:
@@ -31,9 +79,9 @@ def plugged(backbone: Backbone, options: Mapping[str, Any], seed: int = 0) -> Kn
     return model.eval()
 
 
-def whole(layers: int) -> KnowledgeModel:
+def fully_tuned(shape: Shape) -> KnowledgeModel:
     """Give a model of which everything is trained."""
-    model = KnowledgeModel(bert_backbone(layers))
+    model = KnowledgeModel(bert_backbone(shape))
     model.backbone.thaw()
     return model
 

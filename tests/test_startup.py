@@ -22,6 +22,13 @@ HEAVY = {
 }
 
 
+@pytest.fixture(autouse=True)
+def our_plugins(monkeypatch):
+    """What else is installed may import what it likes."""
+    names = [folder.name.removeprefix("kadapter-") for folder in ROOT.glob("plugins/kadapter-*")]
+    monkeypatch.setenv("KADAPTER_PLUGINS", ",".join(names))
+
+
 def imported(code):
     """Which of the heavy packages a fresh interpreter has imported after it has run `code`."""
     code = f"import json, sys\n{code}\nprint('\\n' + json.dumps(sorted({HEAVY} & sys.modules.keys())))"
