@@ -48,11 +48,13 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def plugins_json(monkeypatch, capsys):
+def plugins_json(monkeypatch, capsys, tmp_path):
     """Run `kadapter plugins --json` with a registry; give what it prints to standard output and error."""
+    # Nothing is remembered there yet, and what is listed here is for this test alone.
+    monkeypatch.setenv("KADAPTER_CACHE", str(tmp_path / "cache"))
 
     def run(registry):
-        monkeypatch.setattr("kadapter.registry.default_registry", lambda: registry)
+        monkeypatch.setattr("kadapter.listing.default_registry", lambda: registry)
         app(["plugins", "--json"], standalone_mode=False)
         printed = capsys.readouterr()
         return json.loads(printed.out), printed.err
