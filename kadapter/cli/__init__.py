@@ -24,7 +24,6 @@ from kadapter.cli import (
     plugins,
     pretrain,
     push,
-    store,
     sweep,
 )
 from kadapter.errors import KadapterError, printable
@@ -52,7 +51,6 @@ for command in (
     pack,
     push,
     data,
-    store,
     foreign,
     new,
 ):
