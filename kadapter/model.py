@@ -56,11 +56,7 @@ class KnowledgeModel(Pushable, nn.Module):
         backbone: runs once a pass for all adapters that read it, and once for each that edits it.
         composition: mixes the backbone's last state with the features.
         task: what the head is for, or None.
-        exact: whether each adapter works by itself, so that its features are the same, bit for bit, whatever else is
-            plugged. False lets several work at once where that is quicker; they are the same to float tolerance then.
     """
-
-    exact: bool = True
 
     def __init__(self, backbone: Backbone, composition: Composition | None = None, task: Task | None = None) -> None:
         super().__init__()
@@ -270,13 +266,12 @@ class KnowledgeModel(Pushable, nn.Module):
     def forward(self, **batch: Tensor) -> KnowledgeOutput:
         """Run the backbone, the adapters side by side on it, then composition and head.
 
-        The clean pass that all adapters read runs once, an adapter that edits has a pass of its own, unless `exact` is
-        False.
+        The clean pass that all adapters read runs once, an adapter that edits has a pass of its own.
 
         Args:
             batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
         """
-        states, features = run(self.backbone, batch, self.by_name(), self.reads, exact=self.exact)
+        states, features = run(self.backbone, batch, self.by_name(), self.reads)
         return self.finish(states.get(self.backbone.info.layers), features, batch)
 
     @property
