@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kadapter.adapter import TUNED, BackboneInfo, HiddenStates
+from kadapter.adapter import TUNED, BackboneInfo, HiddenStates, LayerCall
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.hub import Access, check_there, commit_of, first_line, hub_id, why
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
-from kadapter.taps import Editor, Enough, Pass, drop_taps, set_taps, take, trunk_of
+from kadapter.taps import Editor, Enough, Outline, Pass, drop_taps, set_taps, take, trunk_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -62,6 +62,7 @@ class Backbone(nn.Module):
         loaded: what `info` was when it was loaded, before any `thaw`.
         frozen: whether it runs without gradient.
         checkpointing: whether a backward pass through it computes its layers again rather than keep what is in them.
+        accepts: the names of the inputs that it takes.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Backbone(nn.Module):
         described = _describe(self.model, self.layers, name or model.config.model_type, sites)
         self.info = self.loaded = replace(described, hub_id=hub_id, revision=revision)
         set_taps(self.layers, self.info.sites)
-        self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
+        self.accepts = frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -149,28 +150,42 @@ class Backbone(nn.Module):
             trunk = trunk.take(rows)
         running = Pass(reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing)
         without_gradient = torch.no_grad() if self.frozen and editor is None else nullcontext()
-        with running.running(), without_gradient:
-            try:
-                last = self.model(**inputs).last_hidden_state
-            except Enough:
-                last = None
+        with without_gradient:
+            last = self._run(running, inputs)
         # After a final norm the last state differs from what leaves the last layer: take the model's word.
         if last is not None and len(self.layers) in reads:
             running.states[len(self.layers)] = last
         mask = inputs["attention_mask"].bool()
         return HiddenStates(running.states, mask, self.info.causal, running.calls, running.beside)
 
+    def calls(self, inputs: Mapping[str, Tensor], borrows: frozenset[int], outline: Outline) -> Mapping[int, LayerCall]:
+        """Say how the layers `borrows` would be called for a batch, and run none of those that the outline skips."""
+        inputs = self._prepare(inputs, sequential_positions=False)
+        batch, tokens = inputs["input_ids"].shape
+        running = Pass(frozenset(), borrows, len(self.layers), (batch, tokens), outline=outline)
+        with torch.no_grad():
+            self._run(running, inputs)
+        return running.calls
+
+    def _run(self, running: Pass, inputs: Mapping[str, Any]) -> Tensor | None:
+        """Go through the model as far as needed; give its last state, if it came to that."""
+        with running.running():
+            try:
+                return self.model(**inputs).last_hidden_state
+            except Enough:
+                return None
+
     def _prepare(self, inputs: Mapping[str, Tensor], sequential_positions: bool) -> dict[str, Any]:
-        ready: dict[str, Any] = {key: value for key, value in inputs.items() if key in self._accepted}
+        ready: dict[str, Any] = {key: value for key, value in inputs.items() if key in self.accepts}
         tokens = ready["input_ids"]
         mask = ready.setdefault("attention_mask", torch.ones_like(tokens))
-        if "use_cache" in self._accepted or "past_key_values" in self._accepted:
+        if "use_cache" in self.accepts or "past_key_values" in self.accepts:
             ready["use_cache"] = False
         # A family that takes no positions has relative ones, or numbers padding as tokens are.
         left_padded = not mask[:, 0].all()
         if sequential_positions and left_padded:
             raise BackboneError("an adapter with compat 'microsoft' needs batches that are padded on the right")
-        if "position_ids" in self._accepted and (sequential_positions or left_padded):
+        if "position_ids" in self.accepts and (sequential_positions or left_padded):
             counted = torch.ones_like(mask) if sequential_positions else mask
             ready.setdefault("position_ids", _numbered(counted, start=_first_position(self.model)))
         return ready

@@ -52,7 +52,7 @@ class PeakMemory:
         while not done:
             # One more look at the end: the stretch may be shorter than the interval.
             done = self._done.wait(INTERVAL)
-            self.peak = max(self.peak, process.memory_info().rss - self._before)
+            self.peak = max(self.peak, _resident(process) - self._before)
 
 
 def _release() -> None:
@@ -64,4 +64,10 @@ def _release() -> None:
 
 
 def _held() -> int:
-    return torch.cuda.memory_allocated() if torch.cuda.is_available() else psutil.Process().memory_info().rss
+    return torch.cuda.memory_allocated() if torch.cuda.is_available() else _resident(psutil.Process())
+
+
+def _resident(process: psutil.Process) -> int:
+    """Give the memory of a process without pages of files, which the system takes back when it needs them."""
+    memory = process.memory_info()
+    return int(memory.rss) - int(getattr(memory, "shared", 0))

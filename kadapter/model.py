@@ -19,7 +19,7 @@ from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
 from kadapter.hub import Access, Pushable
 from kadapter.naming import Pluggable, check_name, named
-from kadapter.passes import run
+from kadapter.passes import CleanPass, run
 from kadapter.registry import Registry, default_registry
 from kadapter.saved import SavedModel, saved_model, write_around
 from kadapter.storage import FORMAT, load_adapter, save_adapter
@@ -56,7 +56,10 @@ class KnowledgeModel(Pushable, nn.Module):
         backbone: runs once a pass for all adapters that read it, and once for each that edits it.
         composition: mixes the backbone's last state with the features.
         task: what the head is for, or None.
+        clean: what gives the clean pass where all adapters only read; None is the backbone itself.
     """
+
+    clean: CleanPass | None = None
 
     def __init__(self, backbone: Backbone, composition: Composition | None = None, task: Task | None = None) -> None:
         super().__init__()
@@ -271,7 +274,7 @@ class KnowledgeModel(Pushable, nn.Module):
         Args:
             batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
         """
-        states, features = run(self.backbone, batch, self.by_name(), self.reads)
+        states, features = run(self.backbone, batch, self.by_name(), self.reads, clean=self.clean)
         return self.finish(states.get(self.backbone.info.layers), features, batch)
 
     @property

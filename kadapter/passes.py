@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,15 @@ Rows = Mapping[str, Tensor]
 """Adapter -> the numbers of the rows of a batch that it is asked for, (B',)."""
 
 
+class CleanPass(Protocol):
+    """What gives the states of a clean pass: a frozen backbone, or what was kept of one."""
+
+    def __call__(
+        self, inputs: Mapping[str, Tensor], reads: frozenset[int], borrows: frozenset[int], sequential_positions: bool
+    ) -> HiddenStates:
+        """Give the states `reads` and the calls of the layers `borrows`, as `Backbone.forward` does."""
+
+
 def run(
     backbone: Backbone,
     batch: Mapping[str, Tensor],
@@ -25,6 +35,7 @@ def run(
     reads: frozenset[int] = frozenset(),
     rows: Rows | None = None,
     exact: bool = True,
+    clean: CleanPass | None = None,
 ) -> tuple[Mapping[int, Tensor], dict[str, Tensor]]:
     """Give the states of the clean pass that were asked for, and the features of every adapter by name.
 
@@ -39,23 +50,26 @@ def run(
         rows: what each adapter is asked for; None asks all of them for the whole batch.
         exact: whether each adapter that edits has a pass of its own. Otherwise those whose lowest edited layer is the
             same go side by side, as one widened batch: quicker, and right to float tolerance.
+        clean: what gives the clean pass where all adapters only read; None is the backbone.
 
     Returns:
         State number -> (B, T, W), and adapter -> features, (B, T, W), or (B', T, W) for B' rows.
     """
     for adapter in adapters.values():
         adapter.begin()
-    clean = _clean_pass(backbone, batch, adapters.values(), reads)
+    only_read = not any(adapter.edits for adapter in adapters.values())
+    source = clean if clean is not None and only_read else backbone
+    states = _clean_pass(source, batch, adapters.values(), reads)
     features = {
-        name: _picked(adapter(clean), rows, name) for name, adapter in adapters.items() if clean and not adapter.edits
+        name: _picked(adapter(states), rows, name) for name, adapter in adapters.items() if states and not adapter.edits
     }
     for group in _groups(adapters, exact):
-        features |= _side_by_side(backbone, batch, {name: adapters[name] for name in group}, clean, rows)
-    return (clean.states if clean else {}), {name: features[name] for name in adapters}
+        features |= _side_by_side(backbone, batch, {name: adapters[name] for name in group}, states, rows)
+    return (states.states if states else {}), {name: features[name] for name in adapters}
 
 
 def _clean_pass(
-    backbone: Backbone, batch: Mapping[str, Tensor], adapters: Collection[Adapter], reads: frozenset[int]
+    source: CleanPass, batch: Mapping[str, Tensor], adapters: Collection[Adapter], reads: frozenset[int]
 ) -> HiddenStates | None:
     """Run what is read, and what several that edit have in common."""
     reading = [adapter for adapter in adapters if not adapter.edits]
@@ -65,7 +79,7 @@ def _clean_pass(
         return None
     asked = reads.union(shared, *(adapter.reads for adapter in reading))
     borrows = frozenset[int]().union(*(adapter.borrows for adapter in reading))
-    return backbone(batch, asked, borrows, any(adapter.sequential_positions for adapter in reading))
+    return source(batch, asked, borrows, any(adapter.sequential_positions for adapter in reading))
 
 
 def _groups(adapters: Mapping[str, Adapter], exact: bool) -> Collection[Sequence[str]]:

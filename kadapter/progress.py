@@ -1,13 +1,34 @@
-"""One progress bar for a training, on standard error."""
+"""What is told on standard error while work goes on: a line, a bar for a training, a bar for any other work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from kadapter.processes import is_first
+
+
+def tell(line: str) -> None:
+    """Print a line, in the first process."""
+    Console(quiet=not is_first(), stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+
+
+@contextmanager
+def stepping(title: str, steps: int) -> Iterator[Callable[[], None]]:
+    """Show a bar for so many steps, in the first process, none when there are none; gives what is called after each."""
+    with _bar(disable=not steps or not is_first()) as bar:
+        task = bar.add_task(title, total=steps)
+        yield lambda: bar.update(task, advance=1)
+
+
+def _bar(**options: Any) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), **options)
 
 
 class TrainingBar(TrainerCallback):
@@ -22,13 +43,7 @@ class TrainingBar(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Show the bar, at the step from which training goes on."""
         if state.is_world_process_zero:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-            )
-            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.bar = _bar()
             self.task = self.bar.add_task(self.title, total=state.max_steps, completed=state.global_step)
             self.bar.start()
 

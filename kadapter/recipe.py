@@ -12,6 +12,7 @@ from kadapter.config import differences, make_config, read_yaml_file, replace_op
 from kadapter.errors import ConfigError
 from kadapter.files import write_text
 from kadapter.registry import Registry, default_registry
+from kadapter.sizes import bytes_of
 
 Part = Literal["head", "composition", "adapters", "backbone"]
 """What can be trained."""
@@ -35,6 +36,10 @@ class Training:
         trains: what gets gradients, of "head", "composition", "adapters" (all that are plugged) and "backbone"; null
             is head, composition and the adapters that are new. The rest is frozen.
         report_to: integrations of transformers to log to ("tensorboard", "wandb", …).
+        store: where the states of a frozen backbone that adapters read are kept from epoch to epoch and run to run: a
+            folder; "auto", the user's cache, for more than one epoch or where they are there already; or "off". The
+            numbers are the same.
+        store_limit: the most that the store may take, say "20GB"; what was used least recently goes.
     """
 
     epochs: int = 3
@@ -48,6 +53,8 @@ class Training:
     gradient_checkpointing: bool = False
     trains: tuple[Part, ...] | None = None
     report_to: tuple[str, ...] = ()
+    store: str = "auto"
+    store_limit: str = "20GB"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "clip"):
@@ -56,6 +63,8 @@ class Training:
         self._check("warmup", 0 <= self.warmup <= 1, "a share of all steps, 0 to 1")
         self._check("seed", 0 <= self.seed < 2**32, "0 or more and under 2**32")
         self._check("trains", self.trains != (), "one or more of head, composition, adapters, backbone, or null")
+        self._check("store", bool(self.store.strip()), "auto, off or a folder")
+        bytes_of(self.store_limit)
 
     def _check(self, name: str, holds: bool, must_be: str) -> None:
         if not holds:

@@ -102,6 +102,27 @@ def trunk_of(editor: Editor, reads: Iterable[int], clean: HiddenStates) -> Trunk
     return Trunk(first, {state: clean[state] for state in needed}, clean.beside)
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What stands in for the layers in a pass that only shows how they are called: what is given to one leaves it.
+
+    Attributes:
+        beside: layer number -> what it gave beside its state in a whole pass of the same model; None where nothing.
+    """
+
+    beside: Mapping[int, tuple[Any, ...] | None]
+
+    def skips(self, number: int) -> bool:
+        """Say whether a layer need not run: all but the first, where layers hand on what that one made."""
+        handed_on = (value for values in self.beside.values() for value in values or ())
+        return number > 1 or not any(isinstance(value, Tensor) for value in handed_on)
+
+    def stand_in(self, number: int, hidden: Tensor, ran: Mapping[int, tuple[Any, ...] | None]) -> Any:
+        """Give what layer `number` would give, but that its state is `hidden`; `ran` says what the first layer gave."""
+        beside = ran.get(1, self.beside.get(number))
+        return hidden if beside is None else (hidden, *beside)
+
+
 @dataclass
 class Pass:
     """One pass: what is kept of it, and what is done to it.
@@ -114,6 +135,7 @@ class Pass:
         editor: what edits this pass; None leaves it clean.
         trunk: what need not be computed again; None computes all.
         checkpointing: whether the layers that get a gradient keep nothing for the backward pass but what enters them.
+        outline: what stands in for layers that need not run; None runs them.
         states: state number -> (B, T, W).
         calls: layer number -> how it was called.
         beside: layer number -> what it gave beside its state; None where it gave a state alone.
@@ -126,6 +148,7 @@ class Pass:
     editor: Editor | None = None
     trunk: Trunk | None = None
     checkpointing: bool = False
+    outline: Outline | None = None
     states: dict[int, Tensor] = field(default_factory=dict)
     calls: dict[int, LayerCall] = field(default_factory=dict)
     beside: dict[int, tuple[Any, ...] | None] = field(default_factory=dict)
@@ -152,6 +175,8 @@ class Pass:
         self._note(number, arguments, dict(options))
         if self.trunk is not None and number < self.trunk.first:
             return self.trunk.stand_in(number)
+        if self.outline is not None and self.outline.skips(number):
+            return self.outline.stand_in(number, _first(arguments, options), self.beside)
         gets_gradient = number >= self._first_edited or _first(arguments, options).requires_grad
         if self.checkpointing and torch.is_grad_enabled() and gets_gradient:
             output = checkpoint(self._again(forward), *arguments, use_reentrant=False, **options)

@@ -6,9 +6,10 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,9 +30,13 @@ from transformers.trainer_utils import PredictionOutput
 
 from kadapter.data import Examples
 from kadapter.errors import ConfigError
+from kadapter.features import FrozenStates
 from kadapter.model import KnowledgeModel
 from kadapter.progress import TrainingBar
 from kadapter.recipe import Training
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 class LengthGrouped(Sampler[int]):
@@ -94,11 +99,13 @@ class KnowledgeTrainer(Trainer):
         task, tokenizer = examples.task, model.backbone.tokenizer
         self.knowledge_model, self.examples = model, examples
         self.bar, self.clock = TrainingBar(title), StepClock()
+        self.frozen = FrozenStates(model.backbone, "bfloat16" if arguments.bf16 else "float32")
+        self._orders: dict[str, list[int]] = {}
         super().__init__(
             model=model,
             args=arguments,
             train_dataset=examples.splits["train"],
-            eval_dataset=examples.splits["validation"],
+            eval_dataset=self._ordered("validation"),
             data_collator=partial(task.collate, tokenizer=tokenizer),
             compute_metrics=self._scored_on("validation"),
             callbacks=[_BestBeside(), self.bar, self.clock],
@@ -120,24 +127,45 @@ class KnowledgeTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Give the task's loss; of the outputs, evaluation gathers only what the task's metrics need."""
-        output = model(**inputs)
+        with self._reading():
+            output = model(**inputs)
         if not return_outputs:
             return output.loss
         predictions = self.examples.task.predictions(output.logits, inputs)
         return output.loss, {"loss": output.loss, "predictions": predictions}
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let the model take the states of a frozen backbone from where a run has them."""
+        self.knowledge_model.clean = self.frozen if self.knowledge_model.backbone.frozen else None
+        try:
+            yield
+        finally:
+            self.knowledge_model.clean = None
+
+    def _ordered(self, split: str) -> Dataset:
+        """Give a split by length, so that its batches have little padding."""
+        return self.examples.splits[split].select(self._order(split))
+
+    def _order(self, split: str) -> list[int]:
+        if split not in self._orders:
+            self._orders[split] = _by_length(self.examples.splits[split]["input_ids"])
+        return self._orders[split]
+
     def score(self, split: str) -> dict[str, float]:
         """Give the task's metrics on a split of the examples."""
-        prediction = self.predict(self.examples.splits[split])
+        prediction = self.predict(self._ordered(split))
         return self._scored_on(split)(prediction)
 
     def batches(self, split: str) -> Iterable[dict[str, Tensor]]:
         """Give a split of the examples as the batches in which it is scored."""
-        return self.get_test_dataloader(self.examples.splits[split])
+        return self.get_test_dataloader(self._ordered(split))
 
     def _scored_on(self, split: str) -> Callable[[EvalPrediction | PredictionOutput], dict[str, float]]:
-        task, examples = self.examples.task, self.examples.splits[split]
-        return lambda given: task.metrics(np.asarray(given.predictions), np.asarray(given.label_ids), examples)
+        task, examples, places = self.examples.task, self.examples.splits[split], np.argsort(self._order(split))
+        return lambda given: task.metrics(
+            np.asarray(given.predictions)[places], np.asarray(given.label_ids)[places], examples
+        )
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Train as Trainer does; however that ends, the terminal is left in order."""
@@ -155,6 +183,12 @@ class KnowledgeTrainer(Trainer):
         # What a checkpoint lacks is what was frozen; only a name that the model lacks would be news.
         if load_result.unexpected_keys:
             super()._issue_warnings_after_load(load_result)
+
+
+def _by_length(tokens: Iterable[Sequence[Any]]) -> list[int]:
+    """Give the numbers of examples, short ones first."""
+    lengths = [_length(own) for own in tokens]
+    return sorted(range(len(lengths)), key=lengths.__getitem__)
 
 
 def _length(tokens: Sequence[Any]) -> int:

@@ -24,6 +24,7 @@ from kadapter.processes import check_whole, is_first
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import save_adapter
+from kadapter.storing import states_kept
 from kadapter.task import Task
 from kadapter.trainer import KnowledgeTrainer, check_reporting, training_arguments
 
@@ -90,8 +91,9 @@ def finetune(recipe: Recipe, output: Path | str, resume: bool = False, registry:
     model, examples = assemble(recipe, registry)
     if is_first():
         _start(recipe, model.backbone, examples, output)
-    trainer, costs = _train(recipe, model, examples, output)
-    result = _result(recipe, model, examples, trainer, costs)
+    trainer = _trainer(recipe, model, examples, output)
+    with states_kept(trainer, recipe.training) as of_store:
+        result = _result(recipe, model, examples, trainer, {**_train(trainer, output), **of_store})
     if is_first():
         _finish(recipe, model, trainer, output, result, registry)
     trainer.accelerator.wait_for_everyone()
@@ -157,10 +159,10 @@ def _check_output(recipe: Recipe, output: Path, resume: bool) -> None:
     elif not (output / "recipe.yaml").exists():
         raise StorageError(f"there is no run to resume in {output}; start one without --resume")
     elif other := [
-        # Data may have moved: that it is the same is seen by its content.
+        # Data may have moved: that it is the same is seen by its content. A store changes no number.
         difference
         for difference in recipe.differences(Recipe.load(output / "recipe.yaml"))
-        if not difference.startswith("source.path ")
+        if not difference.startswith(("source.path ", "training.store"))
     ]:
         raise StorageError(
             f"the run in {output} has another recipe: {'; '.join(other)}; resume it with the same options"
@@ -179,21 +181,22 @@ def _start(recipe: Recipe, backbone: Backbone, examples: Examples, output: Path)
         write_json(note, origin)
 
 
-def _train(
-    recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path
-) -> tuple[KnowledgeTrainer, dict[str, float]]:
-    checkpoints = output / "checkpoints"
-    arguments = training_arguments(recipe.training, checkpoints, len(examples.splits["train"]), examples.task.metric)
-    trainer = KnowledgeTrainer(model, examples, arguments, title=output.name)
+def _trainer(recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path) -> KnowledgeTrainer:
+    train, metric = examples.splits["train"], examples.task.metric
+    arguments = training_arguments(recipe.training, output / "checkpoints", len(train), metric)
+    return KnowledgeTrainer(model, examples, arguments, title=output.name)
+
+
+def _train(trainer: KnowledgeTrainer, output: Path) -> dict[str, float]:
+    """Train, and give what it cost."""
     started = time.perf_counter()
     with PeakMemory() as memory:
-        trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
-    costs = {
+        trainer.train(resume_from_checkpoint=_last_whole(output / "checkpoints"))
+    return {
         "seconds": round(time.perf_counter() - started, 1),
         "step_seconds": round(trainer.clock.median, 4),
         "peak_memory_mb": round(memory.peak / 1e6),
     }
-    return trainer, costs
 
 
 def _last_whole(checkpoints: Path) -> str | None:

@@ -20,7 +20,7 @@ def names():
 
 
 def test_the_list_says_what_there_is(names):
-    assert {"standard", "fusion", "drop", "data_sets", "growth", "memory"} <= set(names)
+    assert {"standard", "fusion", "drop", "data_sets", "growth", "memory", "pretraining"} <= set(names)
     assert not {"models", "reporting", "ship"} & set(names)
 
 

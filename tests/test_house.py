@@ -24,7 +24,7 @@ CODE = CORE + KNOWLEDGE_DATA + PLUGINS
 # A module imports from its own layer and those above it in this table.
 LAYERS = [
     {"__version__", "errors"},
-    {"config", "files", "hookspecs", "memory", "privacy", "processes", "progress", "tables", "timing"},
+    {"config", "files", "hookspecs", "memory", "privacy", "processes", "progress", "sizes", "tables", "timing"},
     {"plugins"},
     {"registry"},
     {"listing", "sites"},
@@ -42,6 +42,7 @@ LAYERS = [
         "plots",
         "probing",
         "recipe",
+        "storing",
         "trainer",
         "training",
         "watching",

@@ -24,6 +24,7 @@ from kadapter.cli import (
     plugins,
     pretrain,
     push,
+    store,
     sweep,
 )
 from kadapter.errors import KadapterError, printable
@@ -51,6 +52,7 @@ for command in (
     pack,
     push,
     data,
+    store,
     foreign,
     new,
 ):

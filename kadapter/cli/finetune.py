@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kadapter.cli.options import Json, Set, named_adapters, parse_assignments
-from kadapter.cli.runs import BackboneName, Data, Epochs, Output, Resume, Seed, Source, given, report
+from kadapter.cli.runs import BackboneName, Data, Epochs, Output, Resume, Seed, Source, Store, StoreLimit, given, report
 from kadapter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ def finetune(
     train: Trains = None,
     epochs: Epochs = None,
     seed: Seed = None,
+    store: Store = None,
+    store_limit: StoreLimit = None,
     set_: Set = None,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
     """Train a task over composed adapters; what is not named by --train stays frozen."""
-    options = given(backbone, source, data, epochs, seed)
+    options = given(backbone, source, data, epochs, seed, store, store_limit)
     options |= {"adapters": named_adapters(adapter)} if adapter else {}
     options |= {"training.trains": train} if train else {}
     recipe = _recipe(what, options).with_options({**options, **parse_assignments(set_ or ())})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadapter.cli.options import Json, Set, parse_assignments
-from kadapter.cli.runs import BackboneName, Data, Epochs, Output, Resume, Seed, Source, given, report
+from kadapter.cli.runs import BackboneName, Data, Epochs, Output, Resume, Seed, Source, Store, StoreLimit, given, report
 from kadapter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ def pretrain(
     data: Data = None,
     epochs: Epochs = None,
     seed: Seed = None,
+    store: Store = None,
+    store_limit: StoreLimit = None,
     set_: Set = None,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
     """Pretrain a knowledge adapter on a frozen backbone."""
     _check(graph, templates, source, data)
-    options = {**given(backbone, source, data, epochs, seed), **parse_assignments(set_ or ())}
+    options = {**given(backbone, source, data, epochs, seed, store, store_limit), **parse_assignments(set_ or ())}
     recipe = _recipe(what, backbone, graph, templates).with_options(options)
     from kadapter.training import pretrain
 

@@ -21,11 +21,19 @@ Source = Annotated[str | None, typer.Option(help="How the data is written; see `
 Data = Annotated[Path | None, typer.Option(help="Where the data lies.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training split.")]
 Seed = Annotated[int | None, typer.Option(help="Of weights, order and dropout.")]
+Store = Annotated[str | None, typer.Option(help="Where frozen states are kept: a folder, auto or off. Default: auto.")]
+StoreLimit = Annotated[str | None, typer.Option(help="The most that the store may take. Default: 20GB.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")]
 
 
 def given(
-    backbone: str | None, source: str | None, data: Path | None, epochs: int | None, seed: int | None
+    backbone: str | None,
+    source: str | None,
+    data: Path | None,
+    epochs: int | None,
+    seed: int | None,
+    store: str | None,
+    store_limit: str | None,
 ) -> dict[str, Any]:
     """Give those of the options that were said, under their names in a recipe."""
     named = {
@@ -34,6 +42,8 @@ def given(
         "source.path": str(data) if data else None,
         "training.epochs": epochs,
         "training.seed": seed,
+        "training.store": store,
+        "training.store_limit": store_limit,
     }
     return {name: value for name, value in named.items() if value is not None}
 

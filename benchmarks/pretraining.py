@@ -1,0 +1,252 @@
+"""Pretraining an adapter, in sentences a second over five epochs, beside the published recipe in plain PyTorch.
+
+That recipe (microsoft/K-Adapter): every text padded to 64 tokens, float32, the whole backbone in every step, all of its
+states kept, batches of 32 in random order, AdamW tensor by tensor, the gradient clipped at 1.0. Then the same with one
+means at a time, and kadapter's own model with all of them. The backbone has random weights and RoBERTa-base's shape, or
+is MiniLM; the adapter has three layers of two transformer layers each, of the backbone's width, beside states at the
+start, in the middle and near the end, and a head over it and the last state. Sentences are random tokens, 23 on average
+as in the published data. What the store takes to be filled is part of its five epochs.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import RobertaConfig, RobertaModel
+
+from benchmarks.models import QUICK, Shape
+from benchmarks.reporting import ratios
+from kadapter import Backbone, BackboneError, KnowledgeModel, load_backbone
+from kadapter.features import FeatureStore, Folder, FrozenStates, RowSet, rows_of
+from kadapter.task import build_task
+from kadapter.testing import tiny_backbone, tiny_tokenizer
+from kadapter.trainer import LengthGrouped
+
+LENGTH, BATCH, EPOCHS, CLASSES = 64, 32, 5, 16
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What makes a training faster.
+
+    Attributes:
+        grouped: batches of about equal length, padded to their longest, instead of to `LENGTH`.
+        read_states: only the states that are read are kept.
+        early_exit: the head looks at the adapter alone, and the backbone ends at the last state that this reads.
+        bfloat16: of the computation.
+        fused: one kernel for all of AdamW.
+        rows: rows of the same length go through the backbone together, without padding.
+        store: states come from the feature store.
+    """
+
+    grouped: bool = False
+    read_states: bool = False
+    early_exit: bool = False
+    bfloat16: bool = False
+    fused: bool = False
+    rows: bool = False
+    store: bool = False
+
+
+ALL = Means(grouped=True, read_states=True, bfloat16=True, fused=True, rows=True, store=True)
+
+PUBLISHED = "published recipe"
+
+BY_HAND = {
+    PUBLISHED: Means(),
+    "+ only the states that are read": Means(read_states=True),
+    "+ early exit": Means(read_states=True, early_exit=True),
+    "+ bfloat16": Means(bfloat16=True),
+    "+ batches by length": Means(grouped=True),
+    "+ fused AdamW": Means(fused=True),
+    "+ feature store": Means(store=True),
+}
+"""The recipe in plain PyTorch, and one means at a time."""
+
+OURS = {
+    "kadapter, float32, no store": replace(ALL, bfloat16=False, store=False),
+    "kadapter, float32": replace(ALL, bfloat16=False),
+    "kadapter, bfloat16, no store": replace(ALL, store=False),
+    "kadapter, bfloat16": ALL,
+}
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Time an epoch of every row in turn, over and over, on each backbone."""
+    shape = QUICK if quick else Shape(batch=BATCH, tokens=LENGTH, repetitions=3)
+    texts = examples(64 if quick else 320)
+    backbones = {"tiny": tiny_backbone("roberta")} if quick else real_backbones()
+    rows = {
+        f"{name}, {row}": it for name, made in backbones.items() for row, it in compared(made, texts, shape).items()
+    }
+    setting = {**shape.said(), "backbones": list(backbones), "sentences": len(texts), "epochs": EPOCHS}
+    return {"setting": setting, "rows": rows, "drawn": "times_the_recipe"}
+
+
+def real_backbones() -> dict[str, Backbone]:
+    """Give one of RoBERTa-base's shape, and MiniLM where it is installed."""
+    random_one = RobertaModel(RobertaConfig(vocab_size=1000, max_position_embeddings=514)).eval()
+    made = {"roberta-base": Backbone(random_one, tiny_tokenizer())}
+    with suppress(BackboneError):
+        made["minilm"] = load_backbone("minilm")
+    return made
+
+
+def compared(backbone: Backbone, texts: list[dict[str, Any]], shape: Shape) -> dict[str, dict[str, float]]:
+    """Give the figures of every row: seconds of five epochs, with the filling of a store, and what follows of them."""
+    rows: dict[str, Callable[[], object]] = {}
+    with ExitStack() as stack:
+        for name, means in {**BY_HAND, **OURS}.items():
+            training = Training(backbone, texts, means, by_hand=name in BY_HAND)
+            rows[name] = training.epoch
+            if means.store:
+                rows[f"{name}: filling"] = training.fill
+                training.keep(stack)
+        seconds = shape.timed(rows)
+    whole = {name: EPOCHS * seconds[name] + seconds.get(f"{name}: filling", 0) for name in {**BY_HAND, **OURS}}
+    return {
+        name: {
+            **figures,
+            "sentences_a_second": round(EPOCHS * len(texts) / whole[name], 2),
+            "times_the_recipe": round(whole[PUBLISHED] / whole[name], 2),
+        }
+        for name, figures in ratios(whole, PUBLISHED).items()
+    }
+
+
+def examples(count: int) -> list[dict[str, Any]]:
+    """Give random sentences: `input_ids`, and a label."""
+    drawn = random.Random(0)
+    lengths = [min(LENGTH, max(6, round(drawn.gauss(23, 8)))) for _ in range(count)]
+    return [
+        {"input_ids": [drawn.randrange(5, 100) for _ in range(n)], "labels": drawn.randrange(CLASSES)} for n in lengths
+    ]
+
+
+class PublishedAdapter(nn.Module):
+    """Down projection, two transformer layers, up projection and residual, beside each of three states."""
+
+    def __init__(self, width: int, heads: int, intermediate: int, reads: Iterable[int]) -> None:
+        super().__init__()
+        self.reads = tuple(reads)
+        self.down, self.up = (nn.ModuleList(nn.Linear(width, width) for _ in self.reads) for _ in range(2))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, heads, intermediate, 0.1, "gelu", batch_first=True)
+            for _ in range(2 * len(self.reads))
+        )
+        self.head = nn.Linear(2 * width, CLASSES)
+
+    def forward(self, states: Mapping[int, Tensor], last: Tensor, mask: Tensor) -> Tensor:
+        """Give scores, (B, classes), from states and mask."""
+        output = torch.zeros_like(last)
+        for number, state in enumerate(self.reads):
+            hidden = states[state] + output
+            inner = self.down[number](hidden)
+            for layer in self.layers[2 * number : 2 * number + 2]:
+                inner = layer(inner, src_key_padding_mask=~mask)
+            output = hidden + self.up[number](inner)
+        return self.head(torch.cat([output[:, 0], last[:, 0]], -1))
+
+
+class Training:
+    """A training that goes on from epoch to epoch."""
+
+    def __init__(self, backbone: Backbone, texts: list[dict[str, Any]], means: Means, by_hand: bool) -> None:
+        self.backbone, self.texts, self.means = backbone, texts, means
+        self.reads = tuple(sorted({0, round((backbone.info.layers - 2) / 2), backbone.info.layers - 2}))
+        self.frozen = FrozenStates(backbone, "bfloat16" if means.bfloat16 else "float32")
+        self.model = self._by_hand() if by_hand else self._ours()
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, lr=1e-4, foreach=False, fused=means.fused)
+        self.trained, self.number = trained, 0
+        self.loss = self._loss_by_hand if by_hand else lambda batch: self.model(**batch).loss
+
+    def _by_hand(self) -> nn.Module:
+        info = self.backbone.info
+        return PublishedAdapter(info.width, info.heads, info.intermediate, self.reads).train()
+
+    def _ours(self) -> nn.Module:
+        task = build_task({"name": "sequence-classification", "labels": [str(n) for n in range(CLASSES)]})
+        model = KnowledgeModel(self.backbone, task=task)
+        info = self.backbone.info
+        model.plug("it", {"type": "k-adapter", "init": "random", "reads": list(self.reads), "width": info.width})
+        model.recompose({"name": "concat"})
+        if self.means.rows:
+            model.clean = self.frozen
+        return model.train()
+
+    def batches(self) -> Iterator[Batch]:
+        """Give the batches of the next epoch."""
+        lengths, self.number = [len(text["input_ids"]) for text in self.texts], self.number + 1
+        order = list(range(len(lengths)))
+        if self.means.grouped:
+            sampler = LengthGrouped(lengths, BATCH, seed=0)
+            sampler.set_epoch(self.number)
+            order = list(sampler)
+        else:
+            random.Random(self.number).shuffle(order)
+        for start in range(0, len(order), BATCH):
+            yield self._padded([self.texts[number] for number in order[start : start + BATCH]])
+
+    def _padded(self, texts: list[dict[str, Any]]) -> Batch:
+        longest = max(len(text["input_ids"]) for text in texts) if self.means.grouped else LENGTH
+        batch = self.backbone.tokenizer.pad(
+            [{"input_ids": text["input_ids"]} for text in texts],
+            padding="max_length",
+            max_length=longest,
+            padding_side="right",
+            return_tensors="pt",
+        )
+        labels = torch.tensor([text["labels"] for text in texts])
+        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
+
+    def epoch(self) -> None:
+        """Train for an epoch."""
+        for batch in self.batches():
+            precise = torch.autocast("cpu", torch.bfloat16) if self.means.bfloat16 else nullcontext()
+            with precise:
+                loss = self.loss(batch)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.trained, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    def _loss_by_hand(self, batch: Batch) -> Tensor:
+        states = self._states(batch)
+        last = states[max(states)]
+        return functional.cross_entropy(self.model(states, last, batch["attention_mask"].bool()), batch["labels"])
+
+    def _states(self, batch: Batch) -> Mapping[int, Tensor]:
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        reads = frozenset(self.reads if self.means.early_exit else (*self.reads, self.backbone.info.layers))
+        if self.means.store:
+            return self.frozen(inputs, reads).states
+        if self.means.read_states:
+            return self.backbone(inputs, reads).states
+        with torch.no_grad():
+            return dict(enumerate(self.backbone.model(**inputs, output_hidden_states=True).hidden_states))
+
+    def fill(self) -> None:
+        """Fill a new store, and leave it."""
+        with ExitStack() as stack:
+            self._filled(stack)
+
+    def keep(self, stack: ExitStack) -> None:
+        """Read from a new store, which stays as long as the stack does."""
+        self.frozen.kept = tuple(self._filled(stack))
+
+    def _filled(self, stack: ExitStack) -> list[Folder]:
+        store = FeatureStore(stack.enter_context(tempfile.TemporaryDirectory()))
+        rows = rows_of(self._padded(self.texts), self.backbone.accepts) or []
+        folders = stack.enter_context(store.opened(self.frozen, [RowSet(rows, ["input_ids"])]))
+        store.fill(folders, frozenset({*self.reads, self.backbone.info.layers}), self.frozen)
+        return folders

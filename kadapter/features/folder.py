@@ -1,0 +1,173 @@
+"""The states of one data set on disk: shards that are whole, a list of them with their checksums, and a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from kadapter.errors import StorageError
+from kadapter.features.rows import Row, RowSet, digest
+from kadapter.files import read_json, write_json
+from kadapter.progress import stepping, tell
+from kadapter.storage import save_tensors
+from knowledge_data.hashing import file_hash
+
+NOTE = "features.json"
+"""Says what a folder holds: everything that is listed there is whole."""
+
+FORMAT = 1
+
+_FACTS = {"backbone", "fingerprint", "data", "precision", "rows", "tokens", "shards"}
+
+SHARD = 64 * 2**20
+"""Bytes of a shard, about."""
+
+Compute = Callable[[Sequence[Row], Sequence[str], frozenset[int]], Mapping[int, Sequence[Tensor]]]
+"""Of rows, the names of their inputs and states, gives state -> (n, W) for each row."""
+
+
+def read_note(folder: Path) -> dict[str, Any] | None:
+    """Say what a folder holds; None when it is none of ours, or not of this format."""
+    try:
+        note = read_json(folder / NOTE, "feature store")
+    except StorageError:
+        return None
+    return note if note.get("format") == FORMAT and note.keys() >= _FACTS else None
+
+
+def damaged(folder: Path, shards: Mapping[str, str]) -> list[str]:
+    """Name the shards, given with their checksums, whose content is not what was written."""
+    return [name for name, written in shards.items() if not _is_whole(folder / name, written)]
+
+
+def _is_whole(path: Path, written: str) -> bool:
+    try:
+        return file_hash(path) == written
+    except OSError:
+        return False
+
+
+class Folder:
+    """States of the rows of one data set.
+
+    Attributes:
+        path: where they lie.
+        facts: what the note says beside the shards.
+        rows: whose states they are.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], rows: RowSet, dtype: torch.dtype) -> None:
+        self.path, self.facts, self.rows, self.dtype = path, facts, rows, dtype
+        self.runs = rows.cut(max(1, SHARD // self.bytes_for(1, 1)))
+        self._shard_of = [number for number, run in enumerate(self.runs) for _ in run]
+        self._shards: dict[tuple[int, int], Tensor] = {}
+
+    def bytes_for(self, states: int, tokens: int | None = None) -> int:
+        """Give what so many states of all tokens, or of so many, take on disk, about."""
+        return states * (self.rows.tokens if tokens is None else tokens) * self.facts["width"] * self.dtype.itemsize
+
+    def lacks(self, states: frozenset[int]) -> frozenset[int]:
+        """Say which of these states are not listed whole."""
+        listed = (read_note(self.path) or {"shards": {}})["shards"]
+        return frozenset(s for s in states if any(_name(s, shard) not in listed for shard in range(len(self.runs))))
+
+    def fill(self, states: frozenset[int], compute: Compute) -> None:
+        """Make sure that these states are there, whole and undamaged, and open them.
+
+        What was made before is left as it is. One process writes; others wait for it.
+
+        Raises:
+            StorageError: the folder cannot be written to.
+        """
+        with self._alone():
+            shards = self._sound({_name(state, number) for state in states for number in range(len(self.runs))})
+            self._note(shards)
+            missing = {number: self._missing(number, states, shards) for number in range(len(self.runs))}
+            todo = {number: lacking for number, lacking in missing.items() if lacking}
+            with stepping(f"features of {self.facts['backbone']}", len(todo)) as step:
+                for number, lacking in todo.items():
+                    shards |= self._write(number, lacking, compute)
+                    self._note(shards)
+                    step()
+        self._open(states)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock = FileLock(self.path / "lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._wait_for(lock)
+        except OSError as error:
+            raise StorageError(f"cannot use feature store {self.path}: {error.strerror}; choose another one") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _wait_for(self, lock: FileLock) -> None:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tell(f"another process fills the feature store in {self.path}; waiting for it")
+            lock.acquire()
+        # What a kill left half written.
+        for half in self.path.glob(".*.part"):
+            half.unlink()
+
+    def _sound(self, wanted: Collection[str]) -> dict[str, str]:
+        """Give the shards that are listed, without those that are wanted and damaged, of which it tells."""
+        note = read_note(self.path)
+        if note is None:
+            return {}
+        bad = damaged(self.path, {name: written for name, written in note["shards"].items() if name in wanted})
+        for name in bad:
+            tell(f"warning: {self.path / name} is damaged; it is computed again")
+        return {name: written for name, written in note["shards"].items() if name not in bad}
+
+    def _missing(self, number: int, states: frozenset[int], shards: Mapping[str, str]) -> frozenset[int]:
+        return frozenset(state for state in states if _name(state, number) not in shards)
+
+    def _write(self, number: int, states: frozenset[int], compute: Compute) -> dict[str, str]:
+        """Compute the states of a run of rows, write a shard for each, and give their checksums."""
+        run, written = self.runs[number], {}
+        found = compute([self.rows.rows[row] for row in run], self.rows.names, states)
+        for state in sorted(states):
+            name = _name(state, number)
+            save_tensors(self.path / name, {"states": torch.cat(list(found[state])).to(self.dtype)})
+            written[name] = file_hash(self.path / name)
+        return written
+
+    def _note(self, shards: Mapping[str, str]) -> None:
+        write_json(self.path / NOTE, {"format": FORMAT, **self.facts, "shards": dict(sorted(shards.items()))})
+
+    def _open(self, states: frozenset[int]) -> None:
+        for state in states:
+            for number in range(len(self.runs)):
+                path = self.path / _name(state, number)
+                try:
+                    with safe_open(path, "pt") as shard:
+                        self._shards[state, number] = shard.get_tensor("states")
+                except (OSError, SafetensorError) as error:
+                    raise StorageError(f"cannot read feature store {path}: {error}; start again") from error
+
+    def get(self, row: Row, state: int) -> Tensor | None:
+        """Give one state of a row, (n, W), mapped from disk; None when it is not there."""
+        number = self.rows.numbers.get(digest(row))
+        if number is None or (state, self._shard_of[number]) not in self._shards:
+            return None
+        shard = self._shard_of[number]
+        first = self.runs[shard].start
+        begun = self.rows.ends[first - 1] if first else 0
+        end = self.rows.ends[number] - begun
+        return self._shards[state, shard][end - row.shape[1] : end]
+
+
+def _name(state: int, shard: int) -> str:
+    return f"state-{state:03}-{shard:05}.safetensors"
