@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, KnowledgeModel
@@ -44,6 +46,11 @@ class Shape:
         """Give random tokens, (B, T)."""
         return torch.randint(5, 100, (self.batch, self.tokens))
 
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """Give random tokens, none of them padding, as a tokenizer gives them."""
+        tokens = self.ids()
+        return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+
     def said(self) -> dict[str, Any]:
         """Give it as plain data."""
         return asdict(self)
@@ -51,6 +58,19 @@ class Shape:
 
 QUICK = Shape(layers=2, width=32, batch=2, tokens=16, repetitions=1, warm_up=0, threads=1)
 """To see that a benchmark runs."""
+
+
+def passes(quick: bool, repetitions: int) -> dict[str, Shape]:
+    """Give the shapes on which passes without gradient are timed: MiniLM's and BERT-base's, a batch and a sentence."""
+    if quick:
+        return {"quick": QUICK}
+    backbones = {"MiniLM": Shape(layers=6, width=384, repetitions=repetitions), "base": Shape(repetitions=repetitions)}
+    return {
+        f"{name}, {batch} x {tokens}, {threads} threads": replace(shape, batch=batch, tokens=tokens, threads=threads)
+        for name, shape in backbones.items()
+        for batch, tokens in ((8, 64), (1, 32))
+        for threads in (2, 1)
+    }
 
 
 def bert(shape: Shape) -> BertModel:
@@ -77,6 +97,18 @@ def plugged(backbone: Backbone, options: Mapping[str, Any], seed: int = 0) -> Kn
     fill_randomly(model.adapters, seed)
     model.recompose(model.usual_composition("sum"))
     return model.eval()
+
+
+def bound(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> Callable[[], object]:
+    """Give a pass."""
+    return partial(model, **inputs)
+
+
+def operations(row: Callable[[], object]) -> int:
+    """Count the operations of the products in one run."""
+    with FlopCounterMode(display=False) as counter:
+        row()
+    return int(counter.get_total_flops())
 
 
 def fully_tuned(shape: Shape) -> KnowledgeModel:

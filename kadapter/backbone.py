@@ -86,6 +86,7 @@ class Backbone(nn.Module):
         self.info = self.loaded = replace(described, hub_id=hub_id, revision=revision)
         set_taps(self.layers, self.info.sites)
         self.accepts = frozenset(inspect.signature(self.model.forward).parameters)
+        self._first_position = _first_position(self.model)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -182,12 +183,14 @@ class Backbone(nn.Module):
         if "use_cache" in self.accepts or "past_key_values" in self.accepts:
             ready["use_cache"] = False
         # A family that takes no positions has relative ones, or numbers padding as tokens are.
-        left_padded = not mask[:, 0].all()
-        if sequential_positions and left_padded:
+        # What is compiled cannot ask whether padding is on the left; numbered as if it were, tokens are the same.
+        compiled = torch.compiler.is_compiling()
+        left_padded = compiled or not mask[:, 0].all()
+        if sequential_positions and left_padded and not compiled:
             raise BackboneError("an adapter with compat 'microsoft' needs batches that are padded on the right")
         if "position_ids" in self.accepts and (sequential_positions or left_padded):
             counted = torch.ones_like(mask) if sequential_positions else mask
-            ready.setdefault("position_ids", _numbered(counted, start=_first_position(self.model)))
+            ready.setdefault("position_ids", _numbered(counted, start=self._first_position))
         return ready
 
 

@@ -57,9 +57,12 @@ class KnowledgeModel(Pushable, nn.Module):
         composition: mixes the backbone's last state with the features.
         task: what the head is for, or None.
         clean: what gives the clean pass where all adapters only read; None is the backbone itself.
+        exact: whether each adapter works by itself, so that its features are the same, bit for bit, whatever else is
+            plugged. False lets several work at once where that is quicker; they are the same to float tolerance then.
     """
 
     clean: CleanPass | None = None
+    exact: bool = True
 
     def __init__(self, backbone: Backbone, composition: Composition | None = None, task: Task | None = None) -> None:
         super().__init__()
@@ -269,12 +272,13 @@ class KnowledgeModel(Pushable, nn.Module):
     def forward(self, **batch: Tensor) -> KnowledgeOutput:
         """Run the backbone, the adapters side by side on it, then composition and head.
 
-        The clean pass that all adapters read runs once, an adapter that edits has a pass of its own.
+        The clean pass that all adapters read runs once, an adapter that edits has a pass of its own, unless `exact` is
+        False.
 
         Args:
             batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
         """
-        states, features = run(self.backbone, batch, self.by_name(), self.reads, clean=self.clean)
+        states, features = run(self.backbone, batch, self.by_name(), self.reads, exact=self.exact, clean=self.clean)
         return self.finish(states.get(self.backbone.info.layers), features, batch)
 
     @property

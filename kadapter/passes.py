@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
@@ -48,8 +48,9 @@ def run(
         adapters: name -> adapter.
         reads: states of the clean pass that somebody else asks for.
         rows: what each adapter is asked for; None asks all of them for the whole batch.
-        exact: whether each adapter that edits has a pass of its own. Otherwise those whose lowest edited layer is the
-            same go side by side, as one widened batch: quicker, and right to float tolerance.
+        exact: whether each adapter works by itself. Otherwise those that edit, and whose lowest edited layer is the
+            same, go side by side, as one widened batch, and those of a type that read, as the type knows how: quicker,
+            and right to float tolerance.
         clean: what gives the clean pass where all adapters only read; None is the backbone.
 
     Returns:
@@ -60,9 +61,7 @@ def run(
     only_read = not any(adapter.edits for adapter in adapters.values())
     source = clean if clean is not None and only_read else backbone
     states = _clean_pass(source, batch, adapters.values(), reads)
-    features = {
-        name: _picked(adapter(states), rows, name) for name, adapter in adapters.items() if states and not adapter.edits
-    }
+    features = {name: _picked(given, rows, name) for name, given in _read(adapters, states, exact)} if states else {}
     for group in _groups(adapters, exact):
         features |= _side_by_side(backbone, batch, {name: adapters[name] for name in group}, states, rows)
     return (states.states if states else {}), {name: features[name] for name in adapters}
@@ -74,12 +73,27 @@ def _clean_pass(
     """Run what is read, and what several that edit have in common."""
     reading = [adapter for adapter in adapters if not adapter.edits]
     editing = [adapter for adapter in adapters if adapter.edits]
-    shared = frozenset[int]().union(*(below(adapter, adapter.reads) for adapter in editing))
+    shared = _all(below(adapter, adapter.reads) for adapter in editing)
     if not reads and not reading and (len(editing) < 2 or not shared):
         return None
-    asked = reads.union(shared, *(adapter.reads for adapter in reading))
-    borrows = frozenset[int]().union(*(adapter.borrows for adapter in reading))
+    asked = _all([reads, shared, *(adapter.reads for adapter in reading)])
+    borrows = _all(adapter.borrows for adapter in reading)
     return source(batch, asked, borrows, any(adapter.sequential_positions for adapter in reading))
+
+
+def _read(adapters: Mapping[str, Adapter], clean: HiddenStates, exact: bool) -> Iterator[tuple[str, Tensor]]:
+    """Give the features of those that only read, (B, T, W)."""
+    reading = {name: adapter for name, adapter in adapters.items() if not adapter.edits}
+    if exact:
+        yield from ((name, adapter(clean)) for name, adapter in reading.items())
+        return
+    for kind in {type(adapter): None for adapter in reading.values()}:
+        same = {name: adapter for name, adapter in reading.items() if type(adapter) is kind}
+        yield from zip(same, kind.together(list(same.values()), clean), strict=True)
+
+
+def _all(several: Iterable[Iterable[int]]) -> frozenset[int]:
+    return frozenset(number for numbers in several for number in numbers)
 
 
 def _groups(adapters: Mapping[str, Adapter], exact: bool) -> Collection[Sequence[str]]:
@@ -102,7 +116,7 @@ def _side_by_side(
 ) -> dict[str, Tensor]:
     """Give what these adapters make of a pass that they edit, each its own rows of it."""
     [first, *others] = adapters = list(editors.values())
-    reads, borrows = frozenset[int]().union(*(a.reads for a in adapters)), frozenset(first.borrows)
+    reads, borrows = _all(a.reads for a in adapters), frozenset(first.borrows)
     if rows is None and not others:
         states = backbone(batch, reads, borrows, first.sequential_positions, first, clean)
         return {name: first(states) for name in editors}

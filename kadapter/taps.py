@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -83,7 +82,7 @@ def take(value: Any, rows: Tensor, batch: int) -> Any:
 
 def first_edited(editor: Editor) -> int:
     """Give the lowest layer that an editor edits, 1 to L; 0 where it only reads."""
-    return min((site.layer for site in editor.edits), default=0)
+    return min([site.layer for site in editor.edits] or [0])
 
 
 def below(editor: Editor, reads: Iterable[int]) -> frozenset[int]:
@@ -155,20 +154,15 @@ class Pass:
 
     def __post_init__(self) -> None:
         # The last state of all is the model's own output: then the whole pass is needed.
-        needed = max({state + 1 for state in self.reads} | self.borrows, default=0)
+        needed = max([0, *self.borrows, *(state + 1 for state in self.reads)])
         self._enough_at = self.layers + 1 if self.layers in self.reads else needed
         self._edits = self.editor.edits if self.editor is not None else frozenset()
         self._first_edited = first_edited(self.editor) if self.editor is not None else 0
         self._entering: dict[Site, Tensor] = {}
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Hear the calls inside this `with`, in this thread; raises Enough out of it when nothing is missing."""
-        token = _RUNNING.set(self)
-        try:
-            yield
-        finally:
-            _RUNNING.reset(token)
+    def running(self) -> Hearing:
+        """Hear the calls inside a `with` of this, in this thread; raises Enough out of it when nothing is missing."""
+        return Hearing(self)
 
     def layer(self, number: int, forward: Forward, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Take note that layer `number` is called like this, and give what it gives."""
@@ -184,7 +178,9 @@ class Pass:
             output = forward(*arguments, **options)
         hidden, beside = (output, None) if isinstance(output, Tensor) else (output[0], output[1:])
         self.beside[number] = beside
-        edited = self._edited(Site(number, "output"), hidden, _first(arguments, options))
+        edited = hidden
+        if self._edits and (site := Site(number, "output")) in self._edits:
+            edited = self._edited(site, hidden, _first(arguments, options))
         return edited if beside is None else (edited, *beside)
 
     def _note(self, number: int, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -233,10 +229,11 @@ class Pass:
         return self._edited(site, hidden, hidden, forward)
 
     def _edited(self, site: Site, hidden: Tensor, entering: Tensor, norm: Forward = lambda hidden: hidden) -> Tensor:
-        if self.editor is None or site not in self._edits:
-            return hidden
+        edit = self.editor.edit  # type: ignore[union-attr]
+        if hidden.shape[:-1] == entering.shape[:-1] == self.shape:
+            return edit(site, hidden, entering, norm)
         # Some families lay all tokens of a batch in one row.
-        rows = self.editor.edit(site, hidden.reshape(*self.shape, -1), entering.reshape(*self.shape, -1), norm)
+        rows = edit(site, hidden.reshape(*self.shape, -1), entering.reshape(*self.shape, -1), norm)
         return rows.reshape(hidden.shape)
 
 
@@ -248,6 +245,38 @@ def _first(arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
 _RUNNING: ContextVar[Pass | None] = ContextVar("running", default=None)
 
 
+class _Traced:
+    """The pass that `torch.compile` follows, which it does in one thread at a time: a ContextVar it cannot follow.
+
+    It is None again wherever compiled code ends, and whenever code runs that is not compiled: there is no stopping
+    inside the `with` that sets it.
+    """
+
+    running: Pass | None = None
+
+
+_TRACED = _Traced()
+
+
+class Hearing:
+    """Lets a pass hear the calls of this thread for the length of a `with`."""
+
+    def __init__(self, heard_by: Pass) -> None:
+        self.heard_by = heard_by
+
+    def __enter__(self) -> None:
+        if torch.compiler.is_compiling():
+            self.before, _TRACED.running = _TRACED.running, self.heard_by
+        else:
+            self.token = _RUNNING.set(self.heard_by)
+
+    def __exit__(self, *error: object) -> None:
+        if torch.compiler.is_compiling():
+            _TRACED.running = self.before
+        else:
+            _RUNNING.reset(self.token)
+
+
 class _Tap:
     """Stands in for the `forward` of a module: in a pass of ours, the pass decides what comes of a call."""
 
@@ -255,7 +284,7 @@ class _Tap:
         self.role, self.key, self.forward = role, key, forward
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        running = _RUNNING.get()
+        running = _RUNNING.get() if _TRACED.running is None else _TRACED.running
         if running is None:
             return self.forward(*arguments, **options)
         return getattr(running, self.role)(self.key, self.forward, arguments, options)

@@ -131,6 +131,14 @@ class CountsOthers(Good):
         return super().mixed(hidden, mask) * len(self.built)
 
 
+class MixesWithOthers(Good):
+    """Is alone what it should be."""
+
+    @classmethod
+    def together(cls, adapters, states):
+        return [sum(adapter(states) for adapter in adapters)] * len(adapters)
+
+
 class TrainsTheBackbone(Good):
     """Keeps the backbone's own layer instead of a copy of it."""
 
@@ -263,6 +271,7 @@ def test_a_good_adapter_keeps_every_law(kind, test, tmp_path):
         (TrainsTheBackbone, "test_gradients_reach_the_adapter_and_not_the_backbone"),
         (TrainsTheBackbone, "test_unplugging_gives_the_backbone_back"),
         (CountsOthers, "test_other_adapters_do_not_change_the_features"),
+        (MixesWithOthers, "test_at_once_each_gives_what_it_gives_by_itself"),
         (SeesPadding, "test_padding_and_batch_mates_do_not_matter"),
         (SeesTheFuture, "test_later_tokens_do_not_change_earlier_features"),
         (Forgets, "test_what_is_saved_is_loaded_bit_for_bit"),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
+from operator import attrgetter
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from kadapter import BackboneError, BackboneInfo, ConfigError, build_adapter
+from kadapter.builtin.k_adapter import KAdapter
 from kadapter.testing import SENTENCES, fill_randomly, tiny_batch
 from kadapter.testing.comparing import assert_close, assert_same, features_of
 
@@ -304,3 +306,73 @@ def test_heads_that_are_not_given_divide_the_width(width, heads, chosen):
 def test_options_that_cannot_be_are_one_clear_error(change, error, said):
     with pytest.raises(error, match=said), torch.device("meta"):
         build_adapter({**COPIED, **change}, info_of())
+
+
+# --- several at once
+
+SHAPES = {"copies": COPIED, "gated": {**COPIED, "accumulation": "gated"}, "random": RANDOM}
+
+
+def states_for(adapters, backbone, times=1):
+    reads, borrows = ({n for a in adapters for n in asked(a)} for asked in (attrgetter("reads"), attrgetter("borrows")))
+    return backbone(tiny_batch(backbone, SENTENCES[:2] * times), frozenset(reads), frozenset(borrows))
+
+
+def by_itself(ran):
+    """A `forward` that notes that it ran."""
+    return lambda adapter, states: ran.append(adapter) or FORWARD(adapter, states)
+
+
+FORWARD = KAdapter.forward
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("family", ["bert", "deberta-v2", "gpt2", "llama"])
+def test_those_of_one_shape_run_at_once(tiny, family, options, monkeypatch):
+    adapters = [built(options, tiny(family), seed) for seed in range(4)]
+    states = states_for(adapters, tiny(family))
+    expected = [adapter(states) for adapter in adapters]
+    monkeypatch.setattr(KAdapter, "forward", by_itself(ran := []))
+    found = KAdapter.together(adapters, states)
+    assert ran == adapters[:1], "the first one stands for all of them"
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, "at once")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("why", ["few", "long", "trained", "with gradient", "of several shapes"])
+def test_they_run_one_after_another_where_that_is_quicker_or_something_is_trained(tiny, why, monkeypatch):
+    shapes = [COPIED, RANDOM] if why == "of several shapes" else [COPIED]
+    adapters = [built(options, tiny("bert"), seed) for seed in range(3 if why != "long" else 4) for options in shapes]
+    adapters += [built(COPIED, tiny("bert"))] if why in ("trained", "with gradient") else []
+    adapters[-1].train(why == "trained")
+    states = states_for(adapters, tiny("bert"), times=4 if why == "long" else 1)
+    monkeypatch.setattr(KAdapter, "forward", by_itself(ran := []))
+    with torch.set_grad_enabled(why == "with gradient"):
+        KAdapter.together(adapters, states)
+    assert len(ran) == len(adapters)
+    assert set(ran) == set(adapters)
+
+
+@torch.no_grad()
+def test_layers_that_cannot_be_batched_run_one_after_another(tiny, monkeypatch):
+    adapters = [built(COPIED, tiny("bert"), seed) for seed in range(4)]
+    states = states_for(adapters, tiny("bert"))
+    asks = lambda module, hidden, *_, **__: hidden + 0 * hidden.sum().item()  # noqa: E731
+    monkeypatch.setattr(type(adapters[0].layers[0].transformer.layers[0]), "forward", asks)
+    expected = [adapter(states) for adapter in adapters]
+    for _ in range(2):
+        for one, other in zip(KAdapter.together(adapters, states), expected, strict=True):
+            assert_same(one, other, "one after another")
+
+
+@torch.no_grad()
+def test_what_was_stacked_of_other_weights_is_stacked_again(tiny):
+    adapters = [built(COPIED, tiny("bert"), seed) for seed in range(4)]
+    states = states_for(adapters, tiny("bert"))
+    KAdapter.together(adapters, states)
+    fill_randomly(adapters[2], seed=9)
+    assert_close(KAdapter.together(adapters, states)[2], adapters[2](states), "filled again")
+    adapters[1].load_state_dict(built(COPIED, tiny("bert"), 8).state_dict(), assign=True)
+    assert_close(KAdapter.together(adapters, states)[1], adapters[1](states), "replaced")

@@ -133,6 +133,23 @@ class AdapterContract(OnBackbones):
             model.unplug("second")
             assert_same(_features(model, batch)["first"], alone, f"another adapter ({second.name}) was unplugged")
 
+    def test_at_once_each_gives_what_it_gives_by_itself(self, adapter: Adapter, backbone: Backbone) -> None:
+        """Several of the type, and one of another, side by side or stacked: up to float tolerance."""
+        batch, model = tiny_batch(backbone, SENTENCES[:2]), KnowledgeModel(backbone)
+        for number, each in enumerate([adapter, *(self.build(backbone, seed) for seed in range(2, 6))]):
+            model.plug(f"number-{number}", each, self.registry)
+        model.plug("other", build_adapter({"type": "scalar-mix"}, backbone.info))
+        model.eval()
+        for seed in (1, 6):
+            fill_randomly(adapter, seed)
+            model.exact = True
+            expected = _features(model, batch)
+            model.exact = False
+            found = _features(model, batch)
+            assert list(found) == list(expected)
+            for name, features in expected.items():
+                assert_close(found[name], features, f"{name} of several at once")
+
     @pytest.mark.parametrize("side", ["right", "left"])
     def test_padding_and_batch_mates_do_not_matter(self, adapter: Adapter, backbone: Backbone, side: str) -> None:
         """Padding and neighbours in the batch do not change the features of a sentence, up to float tolerance."""

@@ -32,7 +32,12 @@ class StandardAdapter(Adapter):
             # Where two sub-layers work side by side there is no norm between them.
             if config.train_norms and (norm := _norm_of(site)) in backbone.sites:
                 self.norms[_key(norm)] = backbone.sites.copy_norm(norm)
-        self.edits = frozenset(map(_site, [*self.bottlenecks, *self.norms]))
+        # Looked up at every place of every pass.
+        keys = [*self.bottlenecks, *self.norms]
+        self._at: dict[Site, tuple[Any, Any]] = {
+            _site(key): (_get(self.bottlenecks, key), _get(self.norms, key)) for key in keys
+        }
+        self.edits = frozenset(self._at)
         if not self.edits:
             raise ConfigError(
                 f"adapter type 'standard' has nothing to train in backbone '{backbone.name}': size is 0 in every layer "
@@ -46,19 +51,20 @@ class StandardAdapter(Adapter):
 
     def edit(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Add what the bottleneck makes, and take the norm from the adapter where it has one: (B, T, W)."""
-        key = _key(site)
-        norm = self.norms[key] if key in self.norms else norm  # noqa: SIM401 (a ModuleDict has no `get`)
-        return super().edit(site, hidden, entering, norm) if key in self.bottlenecks else norm(hidden)
+        bottleneck, own_norm = self._at[site]
+        norm = norm if own_norm is None else own_norm
+        return norm(hidden) if bottleneck is None else super().edit(site, hidden, entering, norm)
 
     def add(self, site: Site, hidden: Tensor, entering: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Give what the bottleneck makes, (B, T, W)."""
         # But at a norm, `norm` changes nothing.
         taken = entering if self.config.form == "parallel" else norm(hidden)
-        return self.bottlenecks[_key(site)](taken)
+        return self._at[site][0](taken)
 
     def adds(self, site: Site) -> bool:
         """Say whether the backbone's own norm stays."""
-        return _key(site) in self.bottlenecks and _key(site) not in self.norms
+        bottleneck, own_norm = self._at.get(site, (None, None))
+        return bottleneck is not None and own_norm is None
 
     def low_rank(self, site: Site) -> LowRank | None:
         """Give the bottleneck as matrices, unless norms, its own or the adapter's, stand around it."""
@@ -66,8 +72,7 @@ class StandardAdapter(Adapter):
         if config.norm_before or config.norm_after or not self.adds(site):
             return None
         takes: Literal["hidden", "entering"] = "entering" if config.form == "parallel" else "hidden"
-        bottleneck: Any = self.bottlenecks[_key(site)]
-        return bottleneck.low_rank(takes, config.activation)
+        return self._at[site][0].low_rank(takes, config.activation)
 
     def parts_in(self, layer: int) -> list[nn.Module]:
         """Give the bottlenecks and norms of one layer."""
@@ -105,6 +110,10 @@ def _place_of(config: StandardConfig, sublayer: Site, backbone: BackboneInfo) ->
 
 def _norm_of(sublayer: Site) -> Site:
     return Site(sublayer.layer, "attention-norm" if sublayer.place == "attention" else "feedforward-norm")
+
+
+def _get(modules: nn.ModuleDict, key: str) -> nn.Module | None:
+    return modules[key] if key in modules else None  # noqa: SIM401 (a ModuleDict has no `get`)
 
 
 def _key(site: Site) -> str:

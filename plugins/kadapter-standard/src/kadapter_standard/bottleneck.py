@@ -26,12 +26,16 @@ class Bottleneck(nn.Module):
         self.scale = nn.Parameter(self.up.weight.new_ones(1)) if config.scale == "learned" else float(config.scale)
         self.dropout = nn.Dropout(config.dropout)
         self.norm_after = nn.LayerNorm(width) if config.norm_after else nn.Identity()
+        self.norms_before, self.norms_after, self.scales = config.norm_before, config.norm_after, config.scale != 1
         _start(self.down, self.up, config.init)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (B, T, W) to what is to be added, (B, T, W)."""
-        given = self.up(self.activation(self.down(self.norm_before(hidden))))
-        return self.norm_after(self.dropout(given * self.scale))
+        # What changes nothing is not called: a bottleneck is small, and there are two in every layer.
+        given = self.up(self.activation(self.down(self.norm_before(hidden) if self.norms_before else hidden)))
+        given = given * self.scale if self.scales else given
+        given = self.dropout(given) if self.training else given
+        return self.norm_after(given) if self.norms_after else given
 
     def low_rank(self, takes: Literal["hidden", "entering"], activation: str) -> LowRank:
         """Give it as matrices, scaled."""
