@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kadapter.adapter import TUNED, BackboneInfo, HiddenStates, LayerCall
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.hub import Access, check_there, commit_of, first_line, hub_id, why
+from kadapter.lm_head import LanguageModelHead, load_language_model
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
 from kadapter.taps import Editor, Enough, Outline, Pass, drop_taps, set_taps, take, trunk_of
@@ -74,12 +75,16 @@ class Backbone(nn.Module):
         sites: Mapping[str, str] | None = None,
         hub_id: str | None = None,
         revision: str | None = None,
+        language_model: Callable[[bool], PreTrainedModel] | None = None,
     ) -> None:
         super().__init__()
         self.model = model.get_encoder() if model.config.is_encoder_decoder else model
         self.tokenizer = tokenizer
         # In a tuple, since a module that is an attribute would give each weight of the layers a second name.
         self._layers = (_find_layers(self.model, layers),)
+        # Likewise: the head is no part of what a run saves or trains.
+        self._lm_head: tuple[LanguageModelHead, ...] = ()
+        self._language_model = language_model
         self.checkpointing = False
         self.freeze()
         described = _describe(self.model, self.layers, name or model.config.model_type, sites)
@@ -92,6 +97,27 @@ class Backbone(nn.Module):
     def layers(self) -> nn.ModuleList:
         """Its transformer layers, first to last."""
         return self._layers[0]
+
+    @property
+    def lm_head(self) -> LanguageModelHead:
+        """The checkpoint's own language-model head, masked or causal as the backbone is; loaded when first asked for.
+
+        It is frozen, but for weights that it shares with a backbone that is not.
+
+        Raises:
+            BackboneError: the family or the checkpoint has none.
+        """
+        if not self._lm_head:
+            if self._language_model is None:
+                raise BackboneError(f"backbone '{self.info.name}' was built without `language_model`; give it one")
+            whole, like = self._language_model(self.info.causal), next(self.model.parameters())
+            self._lm_head = (LanguageModelHead(whole, self.model).to(like.device, like.dtype),)
+        return self._lm_head[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Backbone:
+        for head in self._lm_head:
+            head._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     def mark(self) -> None:
         """Give a tuned backbone the fingerprint of its weights as they are now: it is like no other tuned one."""
@@ -222,7 +248,8 @@ def load_backbone(
         model, loading = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
         layers, sites, on_hub = (alias.layers, alias.sites, alias.hub_id) if alias else (None, None, _hub_id(name))
-        backbone = Backbone(model, tokenizer, str(name), layers, sites, on_hub, commit)
+        whole = partial(load_language_model, place, model.config, **options)
+        backbone = Backbone(model, tokenizer, str(name), layers, sites, on_hub, commit, whole)
     except BackboneError:
         raise
     except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles

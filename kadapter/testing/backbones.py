@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from kadapter import Backbone
+from kadapter.lm_head import auto_class
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _SIZE: Mapping[str, Any] = {
     "hidden_size": 32,
@@ -104,13 +106,22 @@ def tiny_backbone(family: str, seed: int = 0) -> Backbone:
     No weight is as it would be at the start of a training: biases and norms are random too, so that each matters.
     """
     tokenizer = tiny_tokenizer()
-    return Backbone(_tiny_model(family, seed, tokenizer), tokenizer, name=f"tiny-{family}")
+    whole = partial(_tiny_language_model, family, seed, tokenizer)
+    return Backbone(_tiny_model(family, seed, tokenizer), tokenizer, name=f"tiny-{family}", language_model=whole)
 
 
-def save_tiny_backbone(family: str, folder: Path, seed: int = 0) -> Path:
-    """Save the model and tokenizer of `tiny_backbone` for `load_backbone` or the command line; give `folder`."""
+def save_tiny_backbone(family: str, folder: Path, seed: int = 0, causal: bool | None = None) -> Path:
+    """Save the model and tokenizer of `tiny_backbone` for `load_backbone` or the command line; give `folder`.
+
+    Args:
+        family: of `FAMILIES`.
+        folder: is made when it is not there.
+        seed: of the weights.
+        causal: save it with its language-model head, causal or masked; None saves none.
+    """
     tokenizer = tiny_tokenizer()
-    _tiny_model(family, seed, tokenizer).save_pretrained(folder)
+    make = _tiny_model if causal is None else partial(_tiny_language_model, causal=causal)
+    make(family, seed, tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -134,10 +145,26 @@ def fill_randomly(module: nn.Module, seed: int = 0) -> None:
 
 
 def _tiny_model(family: str, seed: int, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    return _filled(AutoModel, _tiny_config(family, tokenizer), seed)
+
+
+def _tiny_language_model(family: str, seed: int, tokenizer: PreTrainedTokenizerBase, causal: bool) -> PreTrainedModel:
+    """Give the tiny model of that family and seed with a language-model head."""
+    config = _tiny_config(family, tokenizer)
+    whole = _filled(auto_class(config, causal), config, seed)
+    with torch.random.fork_rng():
+        fill_randomly(whole.base_model, seed)
+    return whole
+
+
+def _tiny_config(family: str, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
     special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **{**_SIZE, **special, **FAMILIES[family]})
+    return AutoConfig.for_model(family, vocab_size=len(tokenizer), **{**_SIZE, **special, **FAMILIES[family]})
+
+
+def _filled(auto: Any, config: PretrainedConfig, seed: int) -> PreTrainedModel:
     # Whoever asks for a tiny backbone keeps their own random numbers.
     with torch.random.fork_rng():
-        model = AutoModel.from_config(config)
+        model = auto.from_config(config)
     fill_randomly(model, seed)
     return model
