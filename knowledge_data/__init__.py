@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from knowledge_data.groups import by_context, by_sentences, by_text, by_words
     from knowledge_data.hashing import content_hash
     from knowledge_data.parses import ROOT, ParseRow
-    from knowledge_data.probes import PROBES, ClozeProbe, MinimalPair, probe_facts, read_probe
+    from knowledge_data.probes import PROBES, ClozeProbe, MinimalPair, find_probe, probe_facts, read_probe
     from knowledge_data.published import files_by_split, published_splits, read_published
     from knowledge_data.readers import (
         DOWNSTREAM_READERS,
@@ -120,7 +120,7 @@ __getattr__ = names_of(
         "groups": "by_context by_sentences by_text by_words",
         "hashing": "content_hash",
         "parses": "ROOT ParseRow",
-        "probes": "PROBES ClozeProbe MinimalPair probe_facts read_probe",
+        "probes": "PROBES ClozeProbe MinimalPair find_probe probe_facts read_probe",
         "published": "files_by_split published_splits read_published",
         "readers": (
             "DOWNSTREAM_READERS READERS read_codah read_conllu read_cosmosqa read_fewrel read_knowledgenet "
@@ -195,6 +195,7 @@ __all__ = [
     "draw",
     "entities_of",
     "files_by_split",
+    "find_probe",
     "geonames_rows",
     "geonames_splits",
     "graph_rows",

@@ -8,7 +8,7 @@ from knowledge_data.probes.lm_kbc import read_lm_kbc
 from knowledge_data.probes.numersense import read_numersense
 from knowledge_data.probes.pararel import read_pararel
 from knowledge_data.probes.rows import ClozeProbe, MinimalPair
-from knowledge_data.probes.table import PROBES, Probe, ProbeReading, read_probe
+from knowledge_data.probes.table import PROBES, Probe, ProbeReading, find_probe, read_probe
 
 __all__ = [
     "PROBES",
@@ -16,6 +16,7 @@ __all__ = [
     "MinimalPair",
     "Probe",
     "ProbeReading",
+    "find_probe",
     "probe_facts",
     "read_bear",
     "read_blimp",

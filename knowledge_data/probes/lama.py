@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from knowledge_data.members import Member, members
+from knowledge_data.probes.gathering import made, read_rows
 from knowledge_data.probes.rows import OBJECT, ClozeProbe
-from knowledge_data.reading import Reading, Skip, gather
+from knowledge_data.reading import Reading, Skip
 from knowledge_data.records import Record
-from knowledge_data.streams import stream_records
+from knowledge_data.streams import Complain, fail, stream_records
 
 MASK = "[MASK]"
 
@@ -27,7 +28,7 @@ _GOOGLE_RE = {
 _SQUAD = "Squad"
 
 
-def read_lama(path: str | Path, templates: str | Path | None = None) -> Reading:
+def read_lama(path: str | Path, templates: str | Path | None = None, on_error: str = "raise") -> Reading:
     """Read a file or a folder of LAMA, or its zip; rows are `ClozeProbe`.
 
     A record is of T-REx when it has `predicate_id`, of Google-RE when its `pred` is a path of Freebase, else of
@@ -37,24 +38,32 @@ def read_lama(path: str | Path, templates: str | Path | None = None) -> Reading:
     Args:
         path: of the records; `relations.jsonl` among them is not one.
         templates: the file of the templates of T-REx; null looks for `relations.jsonl` in the folder.
+        on_error: `raise`, or `skip` what is malformed and count it.
 
     Raises:
         DataError: a record is malformed; names file, line and field.
     """
     found = members(path, (".jsonl",))
     lists = [Member.of(templates)] if templates else [member for member in found if _is_list(member)]
-    known = _GOOGLE_RE | dict(_template(record) for member in lists for record in stream_records(member))
-    records = (record for member in found if not _is_list(member) for record in stream_records(member))
-    return gather(ClozeProbe, (_row(record, known) for record in records))
+    facts = [member for member in found if not _is_list(member)]
+    return read_rows(ClozeProbe, lambda complain: _rows(facts, lists, complain), on_error)
 
 
-def read_templates(path: str | Path) -> dict[str, str]:
+def read_templates(source: str | Path | Member, complain: Complain = fail) -> dict[str, str]:
     """The template of each relation of a file such as LAMA's `relations.jsonl`.
 
     Raises:
-        DataError: a record is malformed; names file, line and field.
+        DataError: there is no such file; or what `complain` raises of a record that is malformed.
     """
-    return dict(_template(record) for record in stream_records(path))
+    return dict(made(stream_records(source, complain), _template, complain))
+
+
+def _rows(facts: list[Member], lists: list[Member], complain: Complain) -> Iterator[ClozeProbe | Skip]:
+    known = dict(_GOOGLE_RE)
+    for member in lists:
+        known |= read_templates(member, complain)
+    for member in facts:
+        yield from made(stream_records(member, complain), lambda record: _row(record, known), complain)
 
 
 def _is_list(member: Member) -> bool:

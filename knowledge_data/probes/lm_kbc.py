@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from knowledge_data.probes.gathering import made, read_rows
 from knowledge_data.probes.rows import ClozeProbe
-from knowledge_data.reading import Reading, gather
+from knowledge_data.reading import Reading
 from knowledge_data.records import Record
 from knowledge_data.streams import stream_records
 
 
-def read_lm_kbc(path: str | Path) -> Reading:
+def read_lm_kbc(path: str | Path, on_error: str = "raise") -> Reading:
     """Read `SubjectEntity`, `Relation` and `ObjectEntities`; rows are `ClozeProbe`, without ids or phrasings.
+
+    Args:
+        path: of the file.
+        on_error: `raise`, or `skip` what is malformed and count it.
 
     Raises:
         DataError: a record is malformed; names file, line and field.
     """
-    return gather(ClozeProbe, map(_row, stream_records(path)))
+    return read_rows(ClozeProbe, lambda complain: made(stream_records(path, complain), _row, complain), on_error)
 
 
 def _row(record: Record) -> ClozeProbe:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from knowledge_data.errors import DataError
+from knowledge_data.probes.gathering import BAD_RELATION, made, read_rows
 from knowledge_data.probes.lama import read_templates
 from knowledge_data.probes.rows import ClozeProbe
-from knowledge_data.reading import Reading, gather
-from knowledge_data.streams import stream_records
+from knowledge_data.reading import Reading
+from knowledge_data.records import Record
+from knowledge_data.streams import Complain, stream_records
 
 _LAMA = "LAMA_relations.jsonl"
 
 
-def read_pararel(path: str | Path) -> Reading:
+def read_pararel(path: str | Path, on_error: str = "raise") -> Reading:
     """Read a folder with `facts/P19.jsonl` … and `patterns/P19.jsonl` …; rows are `ClozeProbe`, without ids.
 
     A relation without patterns is asked by its template in `LAMA_relations.jsonl`, if there is one.
+
+    Args:
+        path: of the folder.
+        on_error: `raise`, or `skip` what is malformed, relations without a phrasing too, and count it.
 
     Raises:
         DataError: a record is malformed, a folder is missing, or a relation has no phrasing.
     """
     folder = Path(path)
     facts = relation_files(folder / "facts")
-    templates = read_templates(folder / _LAMA) if _is_there(folder / _LAMA) else {}
-    return gather(ClozeProbe, (row for file in facts for row in _rows(file, folder / "patterns", templates)))
+    return read_rows(ClozeProbe, lambda complain: _all_rows(folder, facts, complain), on_error)
 
 
 def relation_files(folder: Path) -> list[Path]:
@@ -47,20 +53,26 @@ def relation_of(path: Path) -> str:
     return relation if name.endswith(".jsonl") and relation[1:].isdigit() else ""
 
 
-def _rows(file: Path, patterns: Path, templates: dict[str, str]) -> Iterator[ClozeProbe]:
-    relation = relation_of(file)
-    phrasings = tuple(_phrasings(patterns / f"{relation}.jsonl")) or tuple(filter(None, [templates.get(relation)]))
-    if not phrasings:
-        fix = f"give {patterns / f'{relation}.jsonl'}, or a template in {_LAMA}"
-        raise DataError(f"holds facts of {relation}, which has no phrasing", fix, where=str(file))
-    for record in stream_records(file):
-        labels = record.get("sub_label", str), record.get("obj_label", str)
-        yield record.make(ClozeProbe.of_one, relation, *labels, phrasings)
+def _all_rows(folder: Path, facts: list[Path], complain: Complain) -> Iterator[ClozeProbe]:
+    templates = read_templates(folder / _LAMA, complain) if _is_there(folder / _LAMA) else {}
+    for file in facts:
+        patterns, relation = folder / "patterns" / f"{relation_of(file)}.jsonl", relation_of(file)
+        phrasings = tuple(_phrasings(patterns, complain)) or tuple(filter(None, [templates.get(relation)]))
+        if phrasings:
+            yield from made(stream_records(file, complain), partial(_row, relation, phrasings), complain)
+        else:
+            fix = f"give {patterns}, or a template in {_LAMA}"
+            complain(BAD_RELATION, DataError(f"holds facts of {relation}, which has no phrasing", fix, where=str(file)))
 
 
-def _phrasings(file: Path) -> Iterator[str]:
+def _row(relation: str, phrasings: tuple[str, ...], record: Record) -> ClozeProbe:
+    labels = record.get("sub_label", str), record.get("obj_label", str)
+    return record.make(ClozeProbe.of_one, relation, *labels, phrasings)
+
+
+def _phrasings(file: Path, complain: Complain) -> Iterator[str]:
     if _is_there(file):
-        yield from (record.get("pattern", str) for record in stream_records(file))
+        yield from made(stream_records(file, complain), lambda record: record.get("pattern", str), complain)
 
 
 def _is_there(file: Path) -> bool:

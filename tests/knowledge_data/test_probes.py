@@ -13,6 +13,7 @@ from knowledge_data import (
     ClozeProbe,
     DataError,
     MinimalPair,
+    find_probe,
     overlap,
     probe_facts,
     read_probe,
@@ -252,6 +253,62 @@ def test_any_change_to_a_record_is_read_or_told(data, name, tmp_path_factory):
     file.write_text("\n".join(map(json.dumps, records)))
     with suppress(DataError):
         read_probe(name, path)
+
+
+# --- what is malformed, skipped
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new", "reason", "kept"),
+    [
+        ("bear", "P504.jsonl", '"answer_idx": 1', '"answer_idx": 2', "malformed record", 4),
+        ("bear", "metadata_relations.json", '"P504"', '"P505"', "malformed relation", 2),
+        ("blimp", "data/anaphor_number_agreement.jsonl", '"UID"', '"uid"', "malformed record", 1),
+        ("lama", "TREx/P504.jsonl", "obj_label", "label", "malformed record", 4),
+        ("lama", "relations.jsonl", '"template"', '"said"', "malformed record", 5),
+        ("lm-kbc", "", '[["timber"]]', '["timber"]', "malformed record", 3),
+        ("lm-kbc", "", '[["timber"]]}', '[["timber"]]', "not JSON", 3),
+        ("numersense", "", "<mask> water", "water", "malformed record", 2),
+        ("numersense", "", "\tno\n", "\n", "malformed record", 2),
+        ("pararel", "facts/P504.jsonl", '"obj_label": "Osterhaven"', '"obj": 1', "malformed record", 2),
+        ("pararel", "patterns/P504.jsonl", '"pattern": "The', '"said": "The', "malformed record", 3),
+        ("pararel", "LAMA_relations.jsonl", "P19", "P20", "malformed relation", 2),
+    ],
+)
+def test_what_is_malformed_is_skipped_and_counted(name, file, old, new, reason, kept, copied):
+    path = copied(name)
+    edited = path / file if file else path
+    edited.write_text(edited.read_text().replace(old, new, 1))
+    reading = read_probe(name, path, on_error="skip")
+    assert (reading.report.kept, reading.report.skipped[reason]) == (kept, 1)
+    assert reading.provenance["dropped"][reason] == 1
+    with pytest.raises(DataError):
+        read_probe(name, path)
+
+
+@every_probe
+def test_skipping_changes_nothing_where_all_is_well(name):
+    assert read_probe(name, sample_path(name), "skip").provenance == read_probe(name, sample_path(name)).provenance
+
+
+def test_other_words_than_raise_and_skip():
+    with pytest.raises(DataError, match="on_error='ignore' is unknown; choose raise or skip"):
+        read_probe("bear", sample_path("bear"), "ignore")
+
+
+# --- where probes lie
+
+
+def test_probes_are_found_by_name(tmp_path):
+    for name in ("BEAR", "blimp", "lm_kbc_2022", "numersense"):
+        (tmp_path / name).mkdir()
+    assert find_probe("bear", tmp_path) == tmp_path / "BEAR"
+    assert find_probe("lm-kbc", tmp_path) == tmp_path / "lm_kbc_2022" / "dev.jsonl"
+    assert find_probe("numersense", tmp_path) == tmp_path / "numersense" / "validation.masked.tsv"
+    with pytest.raises(DataError, match="holds nothing called lama; say where it lies: lama=PATH"):
+        find_probe("lama", tmp_path)
+    with pytest.raises(DataError, match="there is no probe 'glue'"):
+        find_probe("glue", tmp_path)
 
 
 # --- rows

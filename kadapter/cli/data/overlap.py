@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadapter.cli.data.reading import OnError
 from kadapter.cli.options import Json, print_facts, print_json
 from kadapter.errors import ConfigError
 
@@ -26,6 +27,7 @@ def overlap(
     by: Annotated[str, typer.Option(help="What is compared: ids, or labels without regard to case.")] = "ids",
     labels: Annotated[str | None, typer.Option(help="Labels of the training graph's entities.")] = None,
     probe_labels: Annotated[str | None, typer.Option("--probe-labels", help="Those of the probe's graph.")] = None,
+    on_error: OnError = "raise",
     json: Json = False,
 ) -> None:
     """Report the pairs and triples that a training set shares with a probe set."""
@@ -33,7 +35,7 @@ def overlap(
 
     if by not in ("ids", "labels"):
         raise ConfigError(f"--by {by}: there is nothing of that name to compare; say ids or labels")
-    asked = probe_facts(read_probe(kind, probe).rows) if kind is not None else read_facts(probe, probe_labels)
+    asked = probe_facts(read_probe(kind, probe, on_error).rows) if kind is not None else read_facts(probe, probe_labels)
     found = overlap(read_facts(train, labels), asked, by)  # type: ignore[arg-type]
     print_json(found.as_dict()) if json else _print(found, f"{train} and {probe}, by {by}")
 
