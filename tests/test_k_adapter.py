@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kadapter import BackboneError, BackboneInfo, ConfigError, build_adapter
+from kadapter import BackboneError, BackboneInfo, ConfigError, KnowledgeModel, build_adapter
 from kadapter.builtin.k_adapter import KAdapter
 from kadapter.testing import SENTENCES, fill_randomly, tiny_batch
 from kadapter.testing.comparing import assert_close, assert_same, features_of
@@ -223,6 +223,9 @@ EFFECTS = [
     (RANDOM, {"intermediate": 20}),
     (RANDOM, {"activation": "relu"}),
     (RANDOM, {"compat": "microsoft"}),
+    (COPIED, {"residual": True}),
+    (RANDOM, {"residual": True}),
+    ({**COPIED, "residual": True}, {"gate": True}),
 ]
 
 
@@ -236,7 +239,7 @@ def test_each_option_changes_the_features(tiny, options, change):
 
 
 def test_every_option_is_tested_for_an_effect():
-    tested = {option for _, change in EFFECTS for option in change} | {"dropout", "projection_std"}
+    tested = {option for _, change in EFFECTS for option in change} | {"dropout", "projection_std", "gate_cost"}
     assert tested == {field.name for field in fields(type(build_adapter(RANDOM, info_of()).config))}
 
 
@@ -299,6 +302,9 @@ def test_heads_that_are_not_given_divide_the_width(width, heads, chosen):
         ({"init": "random", "dropout": 1.0}, ConfigError, "dropout is 1.0"),
         ({"init": "random", "activation": "no_such"}, ConfigError, "activation 'no_such'"),
         ({"init": "copied"}, ConfigError, "option 'init' is 'copied'"),
+        ({"gate": True}, ConfigError, "a gate lets a residual through; set residual to true as well"),
+        ({"residual": True, "gate_cost": 0.1}, ConfigError, "gate_cost is 0.1; .* 0 without a gate"),
+        ({"residual": True, "gate": True, "gate_cost": -1.0}, ConfigError, "gate_cost is -1.0"),
         ({"read": [1]}, ConfigError, "no option 'read'.*did you mean 'reads'"),
         ({"preset": "tiny"}, ConfigError, "no preset 'tiny'; it has paper"),
     ],
@@ -308,9 +314,98 @@ def test_options_that_cannot_be_are_one_clear_error(change, error, said):
         build_adapter({**COPIED, **change}, info_of())
 
 
+# --- what is added to the last state
+
+
+def set_gate(adapter, bias):
+    """Let the bias alone decide: a gate that is open everywhere, or shut everywhere."""
+    nn.init.zeros_(adapter.residual.gate.weight)
+    nn.init.constant_(adapter.residual.gate.bias, bias)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("options", [COPIED, RANDOM, {**COPIED, "gate": True}], ids=["copied", "random", "gated"])
+def test_an_untrained_residual_changes_nothing_bit_for_bit(tiny, options, training):
+    model = KnowledgeModel(tiny("gpt2"))
+    model.plug("facts", {**options, "residual": True})
+    model.train(training)
+    batch = tiny_batch(model.backbone)
+    assert_same(model(**batch).last_hidden_state, model.backbone.model(**batch).last_hidden_state, "the last state")
+
+
+def test_an_untrained_residual_learns_from_the_first_step(tiny):
+    adapter = build_adapter({**COPIED, "residual": True, "gate": True}, tiny("gpt2").info).train()
+    adapter(states_for([adapter], tiny("gpt2"))).sum().backward()
+    assert adapter.residual.project.weight.grad.any()
+
+
+@torch.no_grad()
+def test_a_shut_gate_leaves_the_last_state_bit_for_bit_and_an_open_one_weighs(tiny):
+    backbone, plain = tiny("gpt2"), built({**COPIED, "residual": True}, tiny("gpt2"))
+    gated, batch = built(GATED, backbone), tiny_batch(backbone)
+    gated.load_state_dict(plain.state_dict(), strict=False)
+    set_gate(gated, bias=-0.01)
+    assert not features_of(gated, backbone, batch).any()
+    set_gate(gated, bias=2.0)
+    weight = torch.tensor(2.0).sigmoid()
+    assert_close(features_of(gated, backbone, batch), weight * features_of(plain, backbone, batch), "open")
+
+
+@torch.no_grad()
+def test_a_gate_decides_for_each_token_by_itself(tiny):
+    backbone, adapter = tiny("gpt2"), built(GATED, tiny("gpt2"))
+    changed = features_of(adapter, backbone, tiny_batch(backbone)).any(-1)
+    assert 0 < changed.float().mean() < 1
+
+
+def test_in_training_a_gate_is_never_quite_shut_so_that_it_can_learn_to_open(tiny):
+    adapter = built(GATED, tiny("gpt2")).train()
+    set_gate(adapter, bias=-3.0)
+    features = adapter(states_for([adapter], tiny("gpt2")))
+    features.sum().backward()
+    assert features.any()
+    assert adapter.residual.gate.bias.grad.any()
+
+
+@pytest.mark.parametrize("bias", [-1.0, 2.0])
+def test_open_gates_cost_what_they_are_said_to_over_real_tokens(tiny, bias):
+    model = KnowledgeModel(tiny("gpt2"))
+    adapter = model.plug("facts", {**GATED, "gate_cost": 0.5})
+    set_gate(adapter, bias)
+    model.train()(**tiny_batch(model.backbone))
+    assert adapter.penalty().item() == pytest.approx(0.5 * torch.tensor(bias).sigmoid().item())
+
+
+@pytest.mark.parametrize("change", [{"gate": False}, {"gate_cost": 0.0}])
+def test_without_a_gate_or_its_cost_there_is_no_penalty(tiny, change):
+    options = {**GATED, **change}
+    adapter = built(options, tiny("gpt2")).train()
+    adapter(states_for([adapter], tiny("gpt2")))
+    assert adapter.penalty() is None
+
+
+@torch.no_grad()
+def test_a_gated_residual_is_causal(tiny):
+    backbone, adapter = tiny("llama"), built(GATED, tiny("llama"))
+    set_gate(adapter, bias=2.0)
+    batch = tiny_batch(backbone, SENTENCES[:1])
+    shorter = {name: values[:, :-2] for name, values in batch.items()}
+    whole = features_of(adapter, backbone, batch)[:, :-2]
+    assert_close(features_of(adapter, backbone, shorter), whole, "earlier tokens")
+
+
+@torch.no_grad()
+def test_when_all_layers_are_dropped_nothing_is_added(tiny):
+    backbone, adapter = tiny("gpt2"), built({**COPIED, "residual": True}, tiny("gpt2"))
+    adapter.drop(range(1, 5))
+    assert not features_of(adapter, backbone, tiny_batch(backbone)).any()
+
+
 # --- several at once
 
-SHAPES = {"copies": COPIED, "gated": {**COPIED, "accumulation": "gated"}, "random": RANDOM}
+GATED = {**COPIED, "residual": True, "gate": True}
+SHAPES = {"copies": COPIED, "residual": GATED, "gated": {**COPIED, "accumulation": "gated"}, "random": RANDOM}
 
 
 def states_for(adapters, backbone, times=1):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kadapter import Adapter, BackboneInfo, HiddenStates
 from kadapter.builtin.k_adapter.config import PAPER, KAdapterConfig, resolve
-from kadapter.builtin.k_adapter.layers import AdapterLayer, copied_layer, random_layer
+from kadapter.builtin.k_adapter.layers import AdapterLayer, Residual, copied_layer, random_layer
 from kadapter.builtin.k_adapter.stacked import at_once, pays
 
 
@@ -28,6 +28,8 @@ class KAdapter(Adapter):
         layers = [_layer(config, backbone, state) for state in map(int, config.reads)]
         self.layers = nn.ModuleList(layers)
         self.gates = nn.Parameter(torch.ones(len(layers) - 1, backbone.width)) if self._gated else None
+        self.residual = Residual(backbone.width, config.gate) if config.residual else None
+        self._openness: Tensor | None = None
         self.drop(())
 
     @property
@@ -78,7 +80,20 @@ class KAdapter(Adapter):
             output = self._layer(index)(self._entering(index, states, output), states)
         if output is None:
             return self._layer(0).up.weight.new_zeros(*states.attention_mask.shape, self.backbone.width)
-        return output
+        return output if self.residual is None else self._added(output, states)
+
+    def _added(self, output: Tensor, states: HiddenStates) -> Tensor:
+        """Give what is added to the last state, and remember in training how open the gates were."""
+        added, gates = self.residual(output)  # type: ignore[misc]
+        if self.training and gates is not None:
+            self._openness = gates[..., 0][states.attention_mask].mean()
+        return added
+
+    def penalty(self) -> Tensor | None:
+        """Give what the gates that were open in the last pass cost, if anything."""
+        if not self.config.gate_cost or self._openness is None:
+            return None
+        return self.config.gate_cost * self._openness
 
     def _entering(self, index: int, states: HiddenStates, output: Tensor | None) -> Tensor:
         """Add what the layer before gave to the state that a layer reads."""

@@ -25,6 +25,10 @@ class KAdapterConfig:
         activation: by the name that transformers gives it; null is "gelu".
         projection_std: standard deviation of both projections at the start; null is the published code's 0.0002.
         compat: "microsoft" repeats the published code: padding is attended to and numbered as tokens are.
+        residual: give what is to be added to the last state, zero at the start: with composition "sum", an untrained
+            adapter changes nothing.
+        gate: add only where the adapter decides to, for each token; elsewhere the last state is left bit for bit.
+        gate_cost: what an open gate costs in training: is added to the loss, times the mean of all gates.
     """
 
     reads: tuple[int, ...] | Literal["middle", "paper"] = "middle"
@@ -38,6 +42,9 @@ class KAdapterConfig:
     activation: str | None = None
     projection_std: float | None = None
     compat: Literal["microsoft"] | None = None
+    residual: bool = False
+    gate: bool = False
+    gate_cost: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("transformer_layers", "width", "heads", "intermediate"):
@@ -46,6 +53,10 @@ class KAdapterConfig:
                 raise ConfigError(f"k-adapter: {name} is {value}; it must be 1 or more")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"k-adapter: dropout is {self.dropout}; it must be at least 0 and under 1")
+        if self.gate_cost < 0 or (self.gate_cost and not self.gate):
+            raise ConfigError(f"k-adapter: gate_cost is {self.gate_cost}; it must be 0 or more, and 0 without a gate")
+        if self.gate and not self.residual:
+            raise ConfigError("k-adapter: a gate lets a residual through; set residual to true as well")
         if self.activation:
             self._check_activation(self.activation)
 

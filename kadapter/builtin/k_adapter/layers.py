@@ -23,6 +23,30 @@ class AdapterLayer(nn.Module):
         return hidden + self.up(self.transformer(self.down(hidden), states))
 
 
+class Residual(nn.Module):
+    """What is added to the last state: a projection that starts at zero, or as much of it as a gate lets through.
+
+    In training a gate is a weight between 0 and 1; afterwards it is shut, which is exactly 0, where that is under 1/2.
+    """
+
+    def __init__(self, width: int, gated: bool) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, width)
+        self.gate = nn.Linear(width, 1) if gated else None
+        for linear in filter(None, (self.project, self.gate)):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Map (B, T, W) to what is added, (B, T, W), and the gates, (B, T, 1), if there are any."""
+        hidden = functional.layer_norm(hidden, hidden.shape[-1:])
+        added = self.project(hidden)
+        if self.gate is None:
+            return added, None
+        weight = self.gate(hidden).sigmoid()
+        return added * (weight if self.training else weight * (weight > 0.5)), weight
+
+
 class RandomTransformer(nn.Module):
     """N new post-norm transformer layers of width A, as BERT's."""
 
