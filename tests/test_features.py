@@ -306,6 +306,30 @@ def test_one_writes_and_the_others_wait(llama, rows, fill, monkeypatch, tmp_path
         assert_same(found["first"].get(row, 2), found["second"].get(row, 2), "state 2")
 
 
+def test_several_share_the_work(rows, fill, small_shards, monkeypatch, tmp_path):
+    fill(FeatureStore(tmp_path / "whole"), rows)
+    compute, calls, meeting = FrozenStates.computed, [], threading.Barrier(2)
+
+    def together(self, some, *arguments):
+        calls.append((threading.current_thread().name, [row.tobytes() for row in some]))
+        if sum(name == threading.current_thread().name for name, _ in calls) == 1:
+            # Each begins only when the other has a shard of its own.
+            meeting.wait(60)
+        return compute(self, some, *arguments)
+
+    monkeypatch.setattr(FrozenStates, "computed", together)
+    store = FeatureStore(tmp_path / "shared")
+    both = [threading.Thread(target=fill, args=(store, rows), name=name) for name in ("first", "second")]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert {name for name, _ in calls} == {"first", "second"}
+    made = [row for _, some in calls for row in some]
+    assert sorted(made) == sorted(row.tobytes() for row in rows.rows), "a row was computed twice, or not at all"
+    assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
+
+
 # --- budgets
 
 

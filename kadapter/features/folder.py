@@ -1,9 +1,9 @@
-"""The states of one data set on disk: shards that are whole, a list of them with their checksums, and a lock."""
+"""The states of one data set on disk: shards that are whole, a list of them with their checksums, and locks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ _FACTS = {"backbone", "fingerprint", "data", "precision", "rows", "tokens", "sha
 
 SHARD = 64 * 2**20
 """Bytes of a shard, about."""
+
+FOR_EVER = -1
 
 Compute = Callable[[Sequence[Row], Sequence[str], frozenset[int]], Mapping[int, Sequence[Tensor]]]
 """Of rows, the names of their inputs and states, gives state -> (n, W) for each row."""
@@ -75,35 +77,55 @@ class Folder:
 
     def lacks(self, states: frozenset[int]) -> frozenset[int]:
         """Say which of these states are not listed whole."""
-        listed = (read_note(self.path) or {"shards": {}})["shards"]
-        return frozenset(s for s in states if any(_name(s, shard) not in listed for shard in range(len(self.runs))))
+        return frozenset[int]().union(*(self._missing(number, states) for number in range(len(self.runs))))
 
     def fill(self, states: frozenset[int], compute: Compute) -> None:
         """Make sure that these states are there, whole and undamaged, and open them.
 
-        What was made before is left as it is. One process writes; others wait for it.
+        What was made before is left as it is. Several processes share the work: each makes the shards that no other one
+        is making, and waits for those that others make.
 
         Raises:
             StorageError: the folder cannot be written to.
         """
         with self._alone():
-            shards = self._sound({_name(state, number) for state in states for number in range(len(self.runs))})
-            self._note(shards)
-            missing = {number: self._missing(number, states, shards) for number in range(len(self.runs))}
-            todo = {number: lacking for number, lacking in missing.items() if lacking}
-            with stepping(f"features of {self.facts['backbone']}", len(todo)) as step:
-                for number, lacking in todo.items():
-                    shards |= self._write(number, lacking, compute)
-                    self._note(shards)
-                    step()
+            self._note(self._sound({_name(state, number) for state in states for number in range(len(self.runs))}))
+        todo = [number for number in range(len(self.runs)) if self._missing(number, states) or self._halves(number)]
+        with stepping(f"features of {self.facts['backbone']}", len(todo)) as step:
+            theirs = [number for number in todo if not self._made(number, states, compute, step)]
+            if theirs:
+                tell(f"another process fills the feature store in {self.path}; waiting for it")
+            for number in theirs:
+                self._made(number, states, compute, step, patience=FOR_EVER)
         self._open(states)
 
+    def _made(
+        self, number: int, states: frozenset[int], compute: Compute, step: Callable[[], None], patience: int = 0
+    ) -> bool:
+        """Make a shard of each state, if it is not there; say whether that was possible, or another process does it."""
+        try:
+            with self._locked(f"{number:05}.lock", patience):
+                for half in self._halves(number):
+                    half.unlink(missing_ok=True)
+                if lacking := self._missing(number, states):
+                    self._write(number, lacking, compute)
+                step()
+                return True
+        except Timeout:
+            return False
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Let no other process change what is listed."""
+        return self._locked("lock", FOR_EVER)
+
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = FileLock(self.path / "lock")
+    def _locked(self, name: str, patience: int) -> Iterator[None]:
+        lock = FileLock(self.path / name)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._wait_for(lock)
+            lock.acquire(timeout=patience)
+        except Timeout:
+            raise
         except OSError as error:
             raise StorageError(f"cannot use feature store {self.path}: {error.strerror}; choose another one") from error
         try:
@@ -111,15 +133,9 @@ class Folder:
         finally:
             lock.release()
 
-    def _wait_for(self, lock: FileLock) -> None:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            tell(f"another process fills the feature store in {self.path}; waiting for it")
-            lock.acquire()
-        # What a kill left half written.
-        for half in self.path.glob(".*.part"):
-            half.unlink()
+    def _halves(self, number: int) -> list[Path]:
+        """Give what is half written: while nobody is at it, what a kill left."""
+        return list(self.path.glob(f".state-*-{number:05}.*.part"))
 
     def _sound(self, wanted: Collection[str]) -> dict[str, str]:
         """Give the shards that are listed, without those that are wanted and damaged, of which it tells."""
@@ -131,18 +147,23 @@ class Folder:
             tell(f"warning: {self.path / name} is damaged; it is computed again")
         return {name: written for name, written in note["shards"].items() if name not in bad}
 
-    def _missing(self, number: int, states: frozenset[int], shards: Mapping[str, str]) -> frozenset[int]:
-        return frozenset(state for state in states if _name(state, number) not in shards)
+    def _missing(self, number: int, states: frozenset[int]) -> frozenset[int]:
+        listed = self._listed()
+        return frozenset(state for state in states if _name(state, number) not in listed)
 
-    def _write(self, number: int, states: frozenset[int], compute: Compute) -> dict[str, str]:
-        """Compute the states of a run of rows, write a shard for each, and give their checksums."""
+    def _listed(self) -> dict[str, str]:
+        return dict((read_note(self.path) or {"shards": {}})["shards"])
+
+    def _write(self, number: int, states: frozenset[int], compute: Compute) -> None:
+        """Compute the states of a run of rows, write a shard for each, and list them with their checksums."""
         run, written = self.runs[number], {}
         found = compute([self.rows.rows[row] for row in run], self.rows.names, states)
         for state in sorted(states):
             name = _name(state, number)
             save_tensors(self.path / name, {"states": torch.cat(list(found[state])).to(self.dtype)})
             written[name] = file_hash(self.path / name)
-        return written
+        with self._alone():
+            self._note({**self._listed(), **written})
 
     def _note(self, shards: Mapping[str, str]) -> None:
         write_json(self.path / NOTE, {"format": FORMAT, **self.facts, "shards": dict(sorted(shards.items()))})
