@@ -1,9 +1,8 @@
 """Peak memory of pretraining a k-adapter, as a ratio to the published recipe; and of full fine-tuning.
 
-The published recipe (microsoft/K-Adapter): every sentence padded to 64 tokens, float32, all hidden states kept, the
-adapter of the paper. The others pad to the longest of their sentences, here 48 tokens, and keep the states that the
-adapter reads. A random model of RoBERTa-base's shape, 32 sentences, AdamW; weights, gradients and optimizer included.
-Each in a process of its own.
+The published recipe (`published.py`) pads to 64 tokens. The others pad to the longest of their sentences, here 48, and
+keep the states that the adapter reads. A random model of RoBERTa-base's shape, 32 sentences, AdamW; weights, gradients
+and optimizer included. Each in a process of its own.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ from torch import Tensor, nn
 from transformers import RobertaConfig, RobertaModel
 
 from benchmarks.models import QUICK, Shape, step
+from benchmarks.published import BATCH, CLIP, PublishedAdapter, all_states, published_reads
 from benchmarks.reporting import in_process
-from kadapter import Adapter, Backbone, HiddenStates, KnowledgeModel, build_adapter
+from kadapter import Backbone, KnowledgeModel
 from kadapter.memory import PeakMemory
 from kadapter.testing import tiny_tokenizer
 
 PAPER = {"type": "k-adapter", "preset": "paper"}
 PUBLISHED = "published recipe"
 WAYS: dict[str, Mapping[str, Any]] = {
-    PUBLISHED: PAPER,
+    PUBLISHED: {},
     "adapter of the paper": PAPER,
     "default k-adapter": {"type": "k-adapter"},
     "default k-adapter, bfloat16": {"type": "k-adapter"},
@@ -34,22 +34,9 @@ WAYS: dict[str, Mapping[str, Any]] = {
 }
 
 
-class Published(nn.Module):
-    """The recipe in plain PyTorch: the backbone gives all its states, the adapter takes what it reads."""
-
-    def __init__(self, model: RobertaModel, adapter: Adapter) -> None:
-        super().__init__()
-        self.model, self.adapter = model.requires_grad_(False), adapter
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Map tokens, (B, T), to features, (B, T, W)."""
-        states = self.model(input_ids=ids, output_hidden_states=True).hidden_states
-        return self.adapter(HiddenStates(dict(enumerate(states)), torch.ones_like(ids, dtype=torch.bool)))
-
-
 def measure(quick: bool) -> dict[str, Any]:
     """Measure one way after another."""
-    shape = replace(QUICK, tokens=64) if quick else Shape(batch=32, repetitions=3)
+    shape = replace(QUICK, tokens=64) if quick else Shape(batch=BATCH, repetitions=3)
     options = {"shape": shape.said(), "vocabulary": 1000 if quick else 50265}
     found = {way: in_process(__name__, {**options, "way": way}, apart=not quick)["memory_mb"] for way in WAYS}
     rows = {way: {"memory_mb": round(mb), "ratio": round(mb / found[PUBLISHED], 3)} for way, mb in found.items()}
@@ -70,9 +57,9 @@ def measured(way: str, shape: Mapping[str, int], vocabulary: int) -> dict[str, f
 
 def step_of(way: str, shape: Shape, vocabulary: int) -> Callable[[], object]:
     """Give a step of training in one of the ways."""
-    backbone = Backbone(roberta(shape, vocabulary), tiny_tokenizer())
     if way == PUBLISHED:
-        return published_step(backbone, sized(WAYS[way], shape), shape.ids())
+        return published_step(roberta(shape, vocabulary), shape.ids())
+    backbone = Backbone(roberta(shape, vocabulary), tiny_tokenizer())
     model = KnowledgeModel(backbone)
     if WAYS[way]:
         model.plug("it", sized(WAYS[way], shape))
@@ -101,14 +88,17 @@ def roberta(shape: Shape, vocabulary: int) -> RobertaModel:
     return RobertaModel(config).eval()
 
 
-def published_step(backbone: Backbone, options: Mapping[str, Any], ids: Tensor) -> Callable[[], object]:
-    """Give a step of the published recipe, on the mean of the features."""
-    model = Published(backbone.model, build_adapter(options, backbone.info))
-    optimizer = torch.optim.AdamW(model.adapter.parameters(), lr=1e-4)
+def published_step(model: RobertaModel, ids: Tensor) -> Callable[[], object]:
+    """Give a step of the published recipe, on the mean of the scores."""
+    config = model.requires_grad_(False).config
+    reads = published_reads(config.num_hidden_layers)
+    adapter = PublishedAdapter(config.hidden_size, config.num_attention_heads, config.intermediate_size, reads)
+    optimizer, mask = torch.optim.AdamW(adapter.parameters(), lr=1e-4, foreach=False), torch.ones_like(ids)
 
     def run() -> None:
-        model(ids).mean().backward()
-        nn.utils.clip_grad_norm_(model.adapter.parameters(), 1.0)
+        states = all_states(model, {"input_ids": ids, "attention_mask": mask})
+        adapter(states, states[max(states)], mask.bool()).mean().backward()
+        nn.utils.clip_grad_norm_(adapter.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad()
 

@@ -1,19 +1,17 @@
-"""Pretraining an adapter, in sentences a second over five epochs, beside the published recipe in plain PyTorch.
+"""Pretraining an adapter, in sentences a second over five epochs, beside the published recipe (`published.py`).
 
-That recipe (microsoft/K-Adapter): every text padded to 64 tokens, float32, the whole backbone in every step, all of its
-states kept, batches of 32 in random order, AdamW tensor by tensor, the gradient clipped at 1.0. Then the same with one
-means at a time, and kadapter's own model with all of them. The backbone has random weights and RoBERTa-base's shape, or
-is MiniLM; the adapter has three layers of two transformer layers each, of the backbone's width, beside states at the
-start, in the middle and near the end, and a head over it and the last state. The last rows train kadapter's default
-adapter instead, with the same head over the same examples. Sentences are random tokens, 23 on average
-as in the published data. What the store takes to be filled is part of its five epochs.
+Then the recipe with one means at a time, and kadapter's own model with all of them. The backbone has random weights
+and RoBERTa-base's shape, or is MiniLM; the adapter has three layers of two transformer layers each, of the backbone's
+width, beside states at the start, in the middle and near the end, and a head over it and the last state. The last rows
+train kadapter's default adapter instead, with the same head over the same examples. Sentences are random tokens, 23 on
+average as in the published data. What the store takes to be filled is part of its five epochs.
 """
 
 from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +22,7 @@ from torch.nn import functional
 from transformers import RobertaConfig, RobertaModel
 
 from benchmarks.models import QUICK, Shape
+from benchmarks.published import BATCH, CLASSES, CLIP, LENGTH, PublishedAdapter, all_states, published_reads
 from benchmarks.reporting import ratios
 from kadapter import Backbone, BackboneError, KnowledgeModel, load_backbone
 from kadapter.features import FeatureStore, Folder, FrozenStates, RowSet, rows_of
@@ -31,7 +30,7 @@ from kadapter.task import build_task
 from kadapter.testing import tiny_backbone, tiny_tokenizer
 from kadapter.trainer import LengthGrouped
 
-LENGTH, BATCH, EPOCHS, CLASSES = 64, 32, 5, 16
+EPOCHS = 5
 Batch = dict[str, Tensor]
 
 
@@ -137,43 +136,20 @@ def examples(count: int) -> list[dict[str, Any]]:
     ]
 
 
-class PublishedAdapter(nn.Module):
-    """Down projection, two transformer layers, up projection and residual, beside each of three states."""
-
-    def __init__(self, width: int, heads: int, intermediate: int, reads: Iterable[int]) -> None:
-        super().__init__()
-        self.reads = tuple(reads)
-        self.down, self.up = (nn.ModuleList(nn.Linear(width, width) for _ in self.reads) for _ in range(2))
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, intermediate, 0.1, "gelu", batch_first=True)
-            for _ in range(2 * len(self.reads))
-        )
-        self.head = nn.Linear(2 * width, CLASSES)
-
-    def forward(self, states: Mapping[int, Tensor], last: Tensor, mask: Tensor) -> Tensor:
-        """Give scores, (B, classes), from states and mask."""
-        output = torch.zeros_like(last)
-        for number, state in enumerate(self.reads):
-            hidden = states[state] + output
-            inner = self.down[number](hidden)
-            for layer in self.layers[2 * number : 2 * number + 2]:
-                inner = layer(inner, src_key_padding_mask=~mask)
-            output = hidden + self.up[number](inner)
-        return self.head(torch.cat([output[:, 0], last[:, 0]], -1))
-
-
 class Training:
     """A training that goes on from epoch to epoch."""
 
-    def __init__(self, backbone: Backbone, texts: list[dict[str, Any]], means: Means, by_hand: bool) -> None:
+    def __init__(
+        self, backbone: Backbone, texts: list[dict[str, Any]], means: Means, by_hand: bool, rate: float = 1e-4
+    ) -> None:
         self.backbone, self.texts, self.means = backbone, texts, means
-        self.reads = tuple(sorted({0, round((backbone.info.layers - 2) / 2), backbone.info.layers - 2}))
+        self.reads = published_reads(backbone.info.layers)
         self.frozen = FrozenStates(backbone, "bfloat16" if means.bfloat16 else "float32")
         self.model = self._by_hand() if by_hand else self._ours()
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=1e-4, foreach=False, fused=means.fused)
+        self.optimizer = torch.optim.AdamW(trained, lr=rate, foreach=False, fused=means.fused)
         self.trained, self.number = trained, 0
-        self.loss = self._loss_by_hand if by_hand else lambda batch: self.model(**batch).loss
+        self.logits = self._logits_by_hand if by_hand else lambda batch: self.model(**batch).logits
 
     def _by_hand(self) -> nn.Module:
         info = self.backbone.info
@@ -189,6 +165,15 @@ class Training:
         if self.means.rows:
             model.clean = self.frozen
         return model.train()
+
+    def accuracy(self, texts: list[dict[str, Any]]) -> float:
+        """Score other texts: the fraction that is right."""
+        self.model.eval()
+        with torch.no_grad():
+            batches = [self._padded(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
+            right = sum(int((self.logits(batch).argmax(-1) == batch["labels"]).sum()) for batch in batches)
+        self.model.train()
+        return right / len(texts)
 
     def batches(self) -> Iterator[Batch]:
         """Give the batches of the next epoch."""
@@ -220,16 +205,15 @@ class Training:
         for batch in self.batches():
             precise = torch.autocast("cpu", torch.bfloat16) if self.means.bfloat16 else nullcontext()
             with precise:
-                loss = self.loss(batch)
+                loss = functional.cross_entropy(self.logits(batch), batch["labels"])
             loss.backward()
-            nn.utils.clip_grad_norm_(self.trained, 1.0)
+            nn.utils.clip_grad_norm_(self.trained, CLIP)
             self.optimizer.step()
             self.optimizer.zero_grad()
 
-    def _loss_by_hand(self, batch: Batch) -> Tensor:
+    def _logits_by_hand(self, batch: Batch) -> Tensor:
         states = self._states(batch)
-        last = states[max(states)]
-        return functional.cross_entropy(self.model(states, last, batch["attention_mask"].bool()), batch["labels"])
+        return self.model(states, states[max(states)], batch["attention_mask"].bool())
 
     def _states(self, batch: Batch) -> Mapping[int, Tensor]:
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
@@ -238,8 +222,7 @@ class Training:
             return self.frozen(inputs, reads).states
         if self.means.read_states:
             return self.backbone(inputs, reads).states
-        with torch.no_grad():
-            return dict(enumerate(self.backbone.model(**inputs, output_hidden_states=True).hidden_states))
+        return all_states(self.backbone.model, inputs)
 
     def fill(self) -> None:
         """Fill a new store, and leave it."""
