@@ -23,7 +23,7 @@ from kadapter.tables import COSTS, as_markdown
 from kadapter.task import build_task
 from kadapter.training import finetune, versions
 
-# Each the best of a few by validation accuracy on FewRel with MiniLM (docs/performance.md).
+# Each the best of a few by validation accuracy on FewRel with MiniLM (docs/results.md).
 FULL_LEARNING_RATE = 2e-4
 HEAD_LEARNING_RATE = 1e-2
 COMPOSED_LEARNING_RATE = 3e-3
