@@ -4,7 +4,8 @@ Then the recipe with one means at a time, and kadapter's own model with all of t
 and RoBERTa-base's shape, or is MiniLM; the adapter has three layers of two transformer layers each, of the backbone's
 width, beside states at the start, in the middle and near the end, and a head over it and the last state. The last rows
 train kadapter's default adapter instead, with the same head over the same examples. Sentences are random tokens, 23 on
-average as in the published data. What the store takes to be filled is part of its five epochs.
+average as in the published data. What the store takes to be filled is part of its five epochs. Timed is a part of an
+epoch: every sixteenth batch in the order of their lengths, and the same sentences where batches are not made by length.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from kadapter.task import build_task
 from kadapter.testing import tiny_backbone, tiny_tokenizer
 from kadapter.trainer import LengthGrouped
 
-EPOCHS = 5
+EPOCHS, PART = 5, 16
+"""Of an epoch every sixteenth batch is timed, in the order of their lengths."""
+
 Batch = dict[str, Tensor]
 
 
@@ -86,13 +89,19 @@ OURS = {
 
 def measure(quick: bool) -> dict[str, Any]:
     """Time an epoch of every row in turn, over and over, on each backbone."""
-    shape = QUICK if quick else Shape(batch=BATCH, tokens=LENGTH, repetitions=2)
-    texts = examples(64 if quick else 192)
+    shape = QUICK if quick else Shape(batch=BATCH, tokens=LENGTH, repetitions=3, warm_up=0)
+    texts = examples(64 if quick else 1600)
     backbones = {"tiny": tiny_backbone("roberta")} if quick else real_backbones()
     rows = {
         f"{name}, {row}": it for name, made in backbones.items() for row, it in compared(made, texts, shape).items()
     }
-    setting = {**shape.said(), "backbones": list(backbones), "sentences": len(texts), "epochs": EPOCHS}
+    setting = {
+        **shape.said(),
+        "backbones": list(backbones),
+        "sentences": len(texts),
+        "timed": 1 / PART,
+        "epochs": EPOCHS,
+    }
     return {"setting": setting, "rows": rows, "drawn": "times_the_recipe"}
 
 
@@ -108,9 +117,14 @@ def real_backbones() -> dict[str, Backbone]:
 def compared(backbone: Backbone, texts: list[dict[str, Any]], shape: Shape) -> dict[str, dict[str, float]]:
     """Give the figures of every row: seconds of five epochs, with the filling of a store, and what follows of them."""
     rows: dict[str, Callable[[], object]] = {}
+    groups = by_length(texts, epoch=0)
+    groups = (
+        sorted(groups, key=lambda group: max(map(length, group)))[PART // 2 :: PART] if len(groups) > PART else groups
+    )
+    texts = [text for group in groups for text in group]
     with ExitStack() as stack:
         for name, means in {**BY_HAND, **OURS}.items():
-            training = Training(backbone, texts, means, by_hand=name in BY_HAND)
+            training = Training(backbone, texts, means, by_hand=name in BY_HAND, groups=groups)
             rows[name] = training.epoch
             if means.store:
                 rows[f"{name}: filling"] = training.fill
@@ -136,13 +150,36 @@ def examples(count: int) -> list[dict[str, Any]]:
     ]
 
 
+def length(text: Mapping[str, Any]) -> int:
+    """Count the tokens of a sentence."""
+    return len(text["input_ids"])
+
+
+def by_length(texts: list[dict[str, Any]], epoch: int) -> list[list[dict[str, Any]]]:
+    """Give the batches of an epoch, of about equal length, as kadapter's trainer does."""
+    sampler = LengthGrouped([length(text) for text in texts], BATCH, seed=0)
+    sampler.set_epoch(epoch)
+    return cut([texts[number] for number in sampler])
+
+
+def cut(texts: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Give batches, one after another."""
+    return [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+
+
 class Training:
     """A training that goes on from epoch to epoch."""
 
     def __init__(
-        self, backbone: Backbone, texts: list[dict[str, Any]], means: Means, by_hand: bool, rate: float = 1e-4
+        self,
+        backbone: Backbone,
+        texts: list[dict[str, Any]],
+        means: Means,
+        by_hand: bool,
+        rate: float = 1e-4,
+        groups: list[list[dict[str, Any]]] | None = None,
     ) -> None:
-        self.backbone, self.texts, self.means = backbone, texts, means
+        self.backbone, self.texts, self.means, self.groups = backbone, texts, means, groups
         self.reads = published_reads(backbone.info.layers)
         self.frozen = FrozenStates(backbone, "bfloat16" if means.bfloat16 else "float32")
         self.model = self._by_hand() if by_hand else self._ours()
@@ -170,26 +207,22 @@ class Training:
         """Score other texts: the fraction that is right."""
         self.model.eval()
         with torch.no_grad():
-            batches = [self._padded(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
+            batches = map(self._padded, cut(texts))
             right = sum(int((self.logits(batch).argmax(-1) == batch["labels"]).sum()) for batch in batches)
         self.model.train()
         return right / len(texts)
 
     def batches(self) -> Iterator[Batch]:
         """Give the batches of the next epoch."""
-        lengths, self.number = [len(text["input_ids"]) for text in self.texts], self.number + 1
-        order = list(range(len(lengths)))
+        self.number += 1
         if self.means.grouped:
-            sampler = LengthGrouped(lengths, BATCH, seed=0)
-            sampler.set_epoch(self.number)
-            order = list(sampler)
+            yield from map(self._padded, self.groups or by_length(self.texts, self.number))
         else:
-            random.Random(self.number).shuffle(order)
-        for start in range(0, len(order), BATCH):
-            yield self._padded([self.texts[number] for number in order[start : start + BATCH]])
+            drawn = random.Random(self.number).sample(self.texts, len(self.texts))
+            yield from map(self._padded, cut(drawn))
 
     def _padded(self, texts: list[dict[str, Any]]) -> Batch:
-        longest = max(len(text["input_ids"]) for text in texts) if self.means.grouped else LENGTH
+        longest = max(map(length, texts)) if self.means.grouped else LENGTH
         batch = self.backbone.tokenizer.pad(
             [{"input_ids": text["input_ids"]} for text in texts],
             padding="max_length",

@@ -154,6 +154,27 @@ def test_batch_mates_and_padding_do_not_move_a_bit(tiny, family, precision):
             assert_same(whole[state][number][whole.attention_mask[number]], alone[state][0], f"{sentence}, {state}")
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
+def test_weights_that_were_cast_once_change_no_bit(tiny, family):
+    backbone = tiny(family)
+    batch, before = tiny_batch(backbone), {name: weight.clone() for name, weight in backbone.state_dict().items()}
+    frozen = FrozenStates(backbone, "bfloat16")
+    for _ in range(2):
+        given = frozen(batch, READS)
+        for row, tokens in enumerate(rows_of(batch, backbone.accepts)):
+            with torch.autocast("cpu", torch.bfloat16):
+                plain = backbone({"input_ids": torch.from_numpy(tokens)}, READS)
+            real = batch["attention_mask"][row].bool()
+            for state in READS:
+                assert_same(given[state][row][real], plain[state][0].bfloat16().float(), f"state {state}")
+        after = backbone.state_dict()
+        assert all(torch.equal(before[name], after[name]) for name in before), "weights are given back"
+        with torch.no_grad():
+            for name, weight in after.items():
+                weight.mul_(1.5 if weight.is_floating_point() else 1)
+                before[name] = weight.clone()
+
+
 def test_where_batch_mates_move_bits_it_is_the_backbones_own_pass(tiny):
     backbone = tiny("mixtral")
     batch = tiny_batch(backbone)

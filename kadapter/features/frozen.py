@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from kadapter.adapter import HiddenStates
 from kadapter.backbone import Backbone
 from kadapter.features.calls import Calls
+from kadapter.features.halved import Halved
 from kadapter.features.rows import Row, input_names, lay, real_tokens, rows_of
 
 Precision = Literal["float32", "bfloat16"]
@@ -46,7 +47,7 @@ class FrozenStates:
     def __init__(self, backbone: Backbone, precision: Precision = "float32") -> None:
         self.backbone, self.precision = backbone, precision
         self.kept: tuple[Kept, ...] = ()
-        self._calls = Calls(backbone)
+        self._calls, self._halved = Calls(backbone), Halved(backbone)
         self.apart: bool | None = None
 
     @property
@@ -122,7 +123,7 @@ class FrozenStates:
         for numbers in _groups(rows):
             stacked = torch.from_numpy(np.stack([rows[number] for number in numbers], axis=1))
             batch = {name: values.to(self.device) for name, values in zip(names, stacked, strict=True)}
-            with torch.inference_mode(), self._precisely():
+            with self._precisely(), torch.inference_mode():
                 states = self.backbone(batch, reads)
             for state in reads:
                 for number, own in zip(numbers, states[state].to(self.dtype), strict=True):
@@ -131,7 +132,9 @@ class FrozenStates:
 
     @contextmanager
     def _precisely(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        half = self.precision == "bfloat16"
+        weights = self._halved.reading() if half else nullcontext()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), weights:
             yield
 
 
