@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kadapter.comparison import compare
     from kadapter.composing import compose
     from kadapter.composition import Composition
+    from kadapter.data import load_knowledge
     from kadapter.errors import (
         BackboneError,
         ConfigError,
@@ -41,6 +42,7 @@ _HOMES = {
     "comparison": ["compare"],
     "composing": ["compose"],
     "composition": ["Composition"],
+    "data": ["load_knowledge"],
     "errors": ["BackboneError", "ConfigError", "KadapterError", "StorageError", "UnknownNameError"],
     "evaluation": ["evaluate"],
     "foreign": ["read_weights"],
@@ -98,6 +100,7 @@ __all__ = [
     "import_adapter",
     "load_adapter",
     "load_backbone",
+    "load_knowledge",
     "pack",
     "pretrain",
     "push_to_hub",

@@ -142,7 +142,7 @@ def _untrained(model: nn.Module, missing: Collection[str]) -> list[str]:
     """Give the weights outside the base model that came from nowhere: not under another name either."""
     named = list(model.named_parameters(remove_duplicate=False))
     there = _ids(weight for name, weight in named if name not in missing)
-    there |= _ids(model.base_model.parameters())  # type: ignore[union-attr, operator]
+    there |= _ids(model.base_model.parameters())  # type: ignore[union-attr]
     return sorted(name for name, weight in named if id(weight) not in there)
 
 

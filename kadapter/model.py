@@ -23,7 +23,8 @@ from kadapter.passes import CleanPass, run
 from kadapter.registry import Registry, default_registry
 from kadapter.saved import SavedModel, saved_model, write_around
 from kadapter.storage import FORMAT, load_adapter, save_adapter
-from kadapter.task import Task, build_task
+from kadapter.task import Task, answer, build_task
+from kadapter.transformers_like import TransformersLike
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,7 +50,7 @@ class KnowledgeOutput(ModelOutput):
     features: dict[str, Tensor] | None = None
 
 
-class KnowledgeModel(Pushable, nn.Module):
+class KnowledgeModel(Pushable, TransformersLike, nn.Module):
     """A backbone with knowledge plugged in.
 
     Attributes:
@@ -69,7 +70,7 @@ class KnowledgeModel(Pushable, nn.Module):
         self.backbone = backbone
         self.composition = composition or build_composition({"name": "sum"}, backbone.info.width)
         self.task = task
-        self.head = task.head(backbone.info.width) if task else None
+        self.head = task.head_for(backbone) if task else None
         self.adapters = nn.ModuleDict()
 
     @property
@@ -169,6 +170,7 @@ class KnowledgeModel(Pushable, nn.Module):
         registry: Registry | None = None,
         backbone: Backbone | None = None,
         revision: str | None = None,
+        task: Mapping[str, Any] | None = None,
         **access: Unpack[Access],
     ) -> KnowledgeModel:
         """Load a model that was saved, or a backbone, and plug adapters in.
@@ -182,6 +184,7 @@ class KnowledgeModel(Pushable, nn.Module):
             registry: where names are looked up; by default, what is installed.
             backbone: a loaded one, for a saved model that was made for it; None loads it.
             revision: branch, tag or commit of `name` on the Hub, which may also be said as "user/name@revision".
+            task: `name` and options of what a backbone is asked, such as "masked-lm"; a saved model has its own.
             access: how the Hub is reached: `token`, `cache_dir`, `local_files_only`, `force_download`.
 
         Raises:
@@ -189,12 +192,14 @@ class KnowledgeModel(Pushable, nn.Module):
         """
         registry = registry or default_registry()
         saved = saved_model(name, registry, revision, **access)
-        if saved and composition is not None:
-            raise ConfigError(f"the model saved in {name} has its own composition; leave `composition` out")
+        for said, given in (("composition", composition), ("task", task)):
+            if saved and given is not None:
+                raise ConfigError(f"the model saved in {name} has its own {said}; leave `{said}` out")
         if saved:
             model = _load_model(saved, registry, backbone, access)
         else:
-            model = cls(backbone or load_backbone(name, registry, revision, **access))
+            backbone = backbone or load_backbone(name, registry, revision, **access)
+            model = cls(backbone, task=build_task(task, registry) if task else None)
         for own_name, adapter in named(adapters, **access):
             model.plug(own_name, adapter, registry, **access)
         if not saved:
@@ -269,22 +274,36 @@ class KnowledgeModel(Pushable, nn.Module):
             part.train(mode and any(p.requires_grad for p in part.parameters()))
         return self
 
-    def forward(self, **batch: Tensor) -> KnowledgeOutput:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        **more: Tensor,
+    ) -> KnowledgeOutput:
         """Run the backbone, the adapters side by side on it, then composition and head.
 
         The clean pass that all adapters read runs once, an adapter that edits has a pass of its own, unless `exact` is
         False.
 
         Args:
-            batch: `input_ids` (B, T), `attention_mask` (B, T), and what backbone and task ask for.
+            input_ids: (B, T).
+            attention_mask: (B, T).
+            token_type_ids: (B, T), of pairs of texts.
+            labels: what the task's loss is taken from.
+            more: what else backbone and task ask for.
         """
+        given = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "labels": labels, **more}
+        batch = {"input_ids": input_ids, **{name: value for name, value in given.items() if value is not None}}
         states, features = run(self.backbone, batch, self.by_name(), self.reads, exact=self.exact, clean=self.clean)
         return self.finish(states.get(self.backbone.info.layers), features, batch)
 
     @property
     def reads(self) -> frozenset[int]:
-        """The states of the clean pass that the composition looks at."""
-        asked = self.composition.reads_backbone or not self.adapters
+        """The states of the clean pass that the composition looks at, or the task."""
+        holds = self.task is not None and self.task.holds
+        asked = self.composition.reads_backbone or not self.adapters or holds
         return frozenset({self.backbone.info.layers} if asked else ())
 
     def finish(
@@ -298,7 +317,7 @@ class KnowledgeModel(Pushable, nn.Module):
             batch: what the task asks for beside them.
         """
         composed = self.composition(hidden, features)
-        loss, logits = self._answer(composed, batch)
+        loss, logits = answer(self.task, self.head, composed, hidden if self.training else None, batch)
         if loss is not None and self.training:
             penalties = (adapter.penalty() for adapter in self.by_name().values() if adapter.training)
             loss = sum((penalty for penalty in penalties if penalty is not None), start=loss)
@@ -339,12 +358,6 @@ class KnowledgeModel(Pushable, nn.Module):
     def by_name(self) -> dict[str, Adapter]:
         """Give name -> adapter, in the order of plugging."""
         return dict(self.adapters.items())  # type: ignore[arg-type]
-
-    def _answer(self, hidden: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        if self.task is None or self.head is None or not batch.keys() >= self.task.fields:
-            return None, None
-        logits = self.head(hidden, batch)
-        return self.task.loss(logits, batch) if "labels" in batch else None, logits
 
     def _check_name(self, name: str) -> None:
         check_name(name)

@@ -33,9 +33,10 @@ def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def percent(value: Mapping[str, float]) -> str:
-    """Give mean and spread in percent."""
-    spread = f" ± {100 * value['spread']:.1f}" if value["spread"] else ""
-    return f"{100 * value['mean']:.1f}{spread}"
+    """Give mean and spread in percent; as they are where the mean is no fraction, as of a perplexity."""
+    scale = 100 if value["mean"] <= 1 else 1
+    spread = f" ± {scale * value['spread']:.1f}" if value["spread"] else ""
+    return f"{scale * value['mean']:.1f}{spread}"
 
 
 def _cost(row: Mapping[str, Any], cost: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from kadapter.config import make_config
@@ -18,6 +19,8 @@ from kadapter.registry import Registry, default_registry
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from transformers import PreTrainedTokenizerBase
+
+    from kadapter.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ class Task(ABC):
         metric: the metric that chooses the best checkpoint; higher is better.
         columns: the columns it needs in the rows.
         fields: what the head reads of a batch, beside the hidden states.
+        may_read: what it reads besides, where a batch has it.
+        not_fractions: the metrics that are not between 0 and 1.
+        composition: how several adapters, or one that only reads, are mixed for it when nobody says.
         examples: for the contracts: options, and a few `rows` with every case that matters.
     """
 
@@ -52,6 +58,9 @@ class Task(ABC):
     metric: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     fields: ClassVar[frozenset[str]] = frozenset()
+    may_read: ClassVar[frozenset[str]] = frozenset()
+    not_fractions: ClassVar[frozenset[str]] = frozenset()
+    composition: ClassVar[str] = "concat"
     examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
     def __init__(self, config: Any) -> None:
@@ -76,6 +85,25 @@ class Task(ABC):
     @abstractmethod
     def head(self, width: int) -> nn.Module:
         """Give a fresh head: `head(hidden (B, T, W), batch) -> logits`."""
+
+    def head_for(self, backbone: Backbone) -> nn.Module:
+        """Give the head over a backbone; by default a fresh one of its width.
+
+        A task that asks the backbone's own language-model head gives something that calls `backbone.lm_head`.
+
+        Raises:
+            BackboneError: the task cannot be done over that backbone.
+        """
+        return self.head(backbone.info.width)
+
+    @property
+    def holds(self) -> bool:
+        """Whether training looks at what the head makes of the bare backbone too, for `hold_loss`."""
+        return False
+
+    def hold_loss(self, logits: Tensor, bare: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Give what is added to the loss when the task `holds`; `bare` are the bare backbone's logits."""
+        return logits.new_zeros(())
 
     @abstractmethod
     def loss(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
@@ -102,10 +130,35 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, predictions: np.ndarray, labels: np.ndarray, examples: Dataset) -> dict[str, float]:
-        """Score the predictions of a whole split against its labels; fractions, 0 to 1.
+        """Score the predictions of a whole split against its labels; fractions, 0 to 1, but for `not_fractions`.
 
         `examples` are those of the split in the same order, for what does not fit into an array.
         """
+
+
+def answer(
+    task: Task | None, head: nn.Module | None, composed: Tensor, bare: Tensor | None, batch: Mapping[str, Tensor]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Give loss and logits: None where there is no task, or the batch lacks what they need.
+
+    Args:
+        task: what is asked.
+        head: its head.
+        composed: (B, T, W).
+        bare: the backbone's last state, (B, T, W), where a task that `holds` is trained.
+        batch: what the head reads, and `labels`.
+    """
+    if task is None or head is None or not batch.keys() >= task.fields:
+        return None, None
+    logits = head(composed, batch)
+    if "labels" not in batch:
+        return None, logits
+    loss = task.loss(logits, batch)
+    if task.holds and bare is not None:
+        with torch.no_grad():
+            unmoved = head(bare, batch)
+        loss = loss + task.hold_loss(logits, unmoved, batch)
+    return loss, logits
 
 
 def build_task(options: Mapping[str, Any], registry: Registry | None = None) -> Task:

@@ -111,8 +111,6 @@ class KnowledgeTrainer(Trainer):
             callbacks=[_BestBeside(), self.bar, self.clock],
         )
         self.remove_callback(PrinterCallback)
-        # `forward(**batch)` looks to Trainer as if it scaled its loss by the number of items; it gives a mean.
-        self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lengths = [_length(tokens) for tokens in self.examples.splits["train"]["input_ids"]]

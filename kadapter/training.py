@@ -130,7 +130,7 @@ def build_model(recipe: Recipe, base: KnowledgeModel, task: Task, registry: Regi
     for name, adapter in recipe.plugs.items():
         model.plug(name, adapter, registry)
     if not goes_on:
-        model.recompose(recipe.composition or model.usual_composition("concat"), registry)
+        model.recompose(recipe.composition or model.usual_composition(task.composition), registry)
     _freeze(model, recipe)
     model.backbone.checkpointing = recipe.training.gradient_checkpointing
     return model
@@ -141,6 +141,8 @@ def _freeze(model: KnowledgeModel, recipe: Recipe) -> None:
     trained = model.plugged if "adapters" in parts else () if recipe.training.trains else recipe.new
     model.composition.requires_grad_("composition" in parts)
     model.get_submodule("head").requires_grad_("head" in parts)
+    if model.task is not None and model.task.holds and "backbone" in parts:
+        raise ConfigError("task: hold needs a frozen backbone to hold to; leave backbone out of training.trains")
     model.backbone.thaw() if "backbone" in parts else model.backbone.freeze()
     for name in model.plugged:
         adapter: Any = model.adapters[name]

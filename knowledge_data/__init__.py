@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         read_squad,
         read_tacred,
         read_tagged,
+        read_text,
         read_trex,
         read_typing,
         typing_rows,
@@ -125,7 +126,7 @@ __getattr__ = names_of(
         "readers": (
             "DOWNSTREAM_READERS READERS read_codah read_conllu read_cosmosqa read_fewrel read_knowledgenet "
             "read_parsed_text read_piqa read_redocred read_relation_rows read_semeval read_sick read_squad "
-            "read_tacred read_tagged read_trex read_typing typing_rows"
+            "read_tacred read_tagged read_text read_trex read_typing typing_rows"
         ),
         "reading": "Reading ReadReport",
         "rows": "NO_RELATION RELATION_FEATURES RelationRow join_tokens",
@@ -230,6 +231,7 @@ __all__ = [
     "read_tacred",
     "read_tagged",
     "read_templates",
+    "read_text",
     "read_trex",
     "read_typing",
     "row_facts",

@@ -66,6 +66,24 @@ class TypingRow(Row):
 
 
 @dataclass(frozen=True)
+class TextRow(Row):
+    """A text and nothing else.
+
+    Attributes:
+        text: the text.
+
+    Raises:
+        DataError: it is empty.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        check_filled("give the text", text=self.text)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
 class LabelledRow(Row):
     """A text or a pair of texts, and its label.
 

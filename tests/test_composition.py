@@ -12,7 +12,7 @@ from kadapter.testing.comparing import assert_close, assert_same, assert_same_te
 
 NAMES = ["factual", "linguistic", "medical", "legal", "local"]
 WIDTH = 8
-every_composition = pytest.mark.parametrize("name", ["concat", "sum", "gate", "attention"])
+every_composition = pytest.mark.parametrize("name", ["concat", "sum", "residual", "gate", "attention"])
 
 
 def composed(name, plugged, seed=None):
@@ -55,6 +55,21 @@ def test_concat_has_a_projection_for_each_adapter_and_from_two_on_a_joint_one(pl
         composition.plug(name)
     pairs, joint = plugged * (2 * width * width + width), plugged * width * width + width
     assert sum(p.numel() for p in composition.parameters()) == pairs + (joint if plugged > 1 else 0)
+
+
+@pytest.mark.parametrize("plugged", [1, 3])
+def test_residual_starts_as_the_last_state_bit_for_bit_and_learns_at_once(plugged, hidden, features):
+    composition = composed("residual", NAMES[:plugged])
+    mixed = composition(hidden, some(features, NAMES[:plugged]))
+    assert_same(mixed, hidden, "nothing is trained")
+    mixed.sum().backward()
+    assert all(projection.weight.grad.any() for projection in composition.projections.values())
+
+
+def test_residual_adds_the_projected_features(hidden, features):
+    composition = composed("residual", ["factual"], seed=0)
+    wanted = hidden + features["factual"] @ composition.projections["factual"].weight.T
+    assert_close(composition(hidden, some(features, ["factual"])), wanted, "hidden + projection")
 
 
 def test_sum_has_no_parameters():
@@ -214,7 +229,9 @@ def test_a_saved_model_composes_bit_for_bit_as_before(name, minilm, tmp_path):
 
 
 def test_an_unknown_composition_says_which_there_are():
-    with pytest.raises(UnknownNameError, match="there is alone, attention, concat, gate, sum; did you mean 'concat'"):
+    with pytest.raises(
+        UnknownNameError, match="there is alone, attention, concat, gate, residual, sum; did you mean 'concat'"
+    ):
         build_composition({"name": "concta"}, WIDTH)
 
 

@@ -95,7 +95,7 @@ def test_adapters_side_by_side_give_the_features_that_each_gives_alone(minilm, f
         assert_same(together, features_of(five[name], minilm, batch), name)
 
 
-COMPOSITIONS = ("concat", "sum", "gate", "attention")
+COMPOSITIONS = ("concat", "sum", "residual", "gate", "attention")
 every_composition = pytest.mark.parametrize("composition", COMPOSITIONS)
 two_and_five = pytest.mark.parametrize("plugged", [2, 5])
 

@@ -18,7 +18,7 @@ from knowledge_data import sample_path
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("data.md", "importing.md", "sharing.md")),
+    *(ROOT / "docs" / name for name in ("data.md", "importing.md", "language-models.md", "sharing.md")),
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
 # The continuous integration runs these two, in a fresh environment each time.
@@ -80,6 +80,7 @@ def folder(tmp_path, minilm):
     for name, reader in DATA.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(sample_path(reader), tmp_path / name)
+    shutil.copy(sample_path("text"), tmp_path)
     subprocess.run(["gzip", tmp_path / "val_wiki.json"], check=True)
     as_released(tmp_path)
     for recipe in (recipe for page in PAGES for recipe in blocks(page, "yaml")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kadapter import Adapter, BackboneAlias, Composition, Format, KnowledgeSource, Task, hookimpl
 from kadapter.builtin.backbones import BACKBONES
-from kadapter.builtin.compositions import Alone, Attention, Concat, Gate, Sum
+from kadapter.builtin.compositions import Alone, Attention, Concat, Gate, Residual, Sum
 from kadapter.builtin.k_adapter import KAdapter
 from kadapter.builtin.k_adapter.microsoft import Microsoft
 from kadapter.builtin.scalar_mix import ScalarMix
@@ -20,8 +20,8 @@ def register_adapter_types() -> list[type[Adapter]]:
 
 @hookimpl
 def register_compositions() -> list[type[Composition]]:
-    """Give concat, sum, gate and attention."""
-    return [Concat, Sum, Gate, Attention, Alone]
+    """Give concat, sum, residual, gate, attention and alone."""
+    return [Concat, Sum, Residual, Gate, Attention, Alone]
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""How features are mixed: concat and sum as in K-Adapter (section 3.3 of arXiv 2002.01808), gate, attention, alone."""
+"""How features are mixed: concat and sum as in K-Adapter (section 3.3 of arXiv 2002.01808), and others."""
 
 from __future__ import annotations
 
@@ -20,6 +20,29 @@ class Sum(Composition):
     def forward(self, hidden: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Give `hidden` + the sum of the features, (B, T, W); added in the order of names, so always the same."""
         return sum((features[name] for name in sorted(features)), start=hidden)
+
+
+class Residual(Composition):
+    """The backbone's last state plus Linear(W → W), without bias, of the features of every adapter.
+
+    It starts at zero: until it is trained, adapters change nothing.
+    """
+
+    name: ClassVar[str] = "residual"
+
+    def __init__(self, config: Any, width: int) -> None:
+        super().__init__(config, width)
+        self.projections = nn.ModuleDict()
+
+    def grow(self, name: str) -> None:
+        """Make Linear(W → W) for the adapter."""
+        projection = nn.Linear(self.width, self.width, bias=False)
+        nn.init.zeros_(projection.weight)
+        self.projections[name] = projection
+
+    def forward(self, hidden: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+        """Give `hidden` + the sum of the projected features, (B, T, W)."""
+        return sum((self.projections[name](features[name]) for name in sorted(features)), start=hidden)
 
 
 class Alone(Composition):

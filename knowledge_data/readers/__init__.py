@@ -17,6 +17,7 @@ from knowledge_data.readers.sick import read_sick
 from knowledge_data.readers.squad import read_squad
 from knowledge_data.readers.tacred import read_tacred
 from knowledge_data.readers.tagged import read_tagged, read_typing, typing_rows
+from knowledge_data.readers.text import read_text
 from knowledge_data.readers.trex import read_trex
 from knowledge_data.reading import Reading
 
@@ -38,6 +39,7 @@ DOWNSTREAM_READERS: dict[str, Callable[[str | Path], Reading]] = {
     "sick": read_sick,
     "squad": read_squad,
     "tagged": read_tagged,
+    "text": read_text,
     "typing": read_typing,
 }
 """The name of a format of downstream data -> its reader; the kinds of rows differ."""
@@ -59,6 +61,7 @@ __all__ = [
     "read_squad",
     "read_tacred",
     "read_tagged",
+    "read_text",
     "read_trex",
     "read_typing",
     "typing_rows",

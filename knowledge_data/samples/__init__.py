@@ -27,6 +27,7 @@ _FILES = {
     "squad": "squad.json",
     "tacred": "tacred.json",
     "tagged": "tagged.txt",
+    "text": "passages.txt",
     "trex": "trex.jsonl",
     "trex-dump": "trex_dump",
     "typing": "tagged.txt",

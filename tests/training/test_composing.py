@@ -22,7 +22,7 @@ from kadapter import (
 from kadapter.testing import save_tiny_backbone, tiny_batch
 from kadapter.testing.comparing import assert_same, assert_same_tensors
 
-every_composition = pytest.mark.parametrize("name", ["concat", "sum", "gate", "attention"])
+every_composition = pytest.mark.parametrize("name", ["concat", "sum", "residual", "gate", "attention"])
 
 
 @torch.no_grad()

@@ -174,6 +174,15 @@ class SQuAD(DownstreamFiles):
     licence: ClassVar[str] = "CC BY-SA 4.0"
 
 
+class Text(DownstreamFiles):
+    """Anybody's text; no passage is in two of the splits made here."""
+
+    name: ClassVar[str] = "text"
+    description: ClassVar[str] = "plain text, a passage a line, or JSON records with a field text: file or folder"
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = _sample("text", "masked-lm")
+    format: ClassVar[Format] = Format("text", "by_text", (".txt", ".json", ".jsonl"))
+
+
 DOWNSTREAM_SOURCES: list[type[KnowledgeSource]] = [
-    TaggedWords, TaggedTyping, CrossNER, CrossNERTyping, WNUT17, CosmosQA, PIQA, CODAH, SICK, SQuAD,
+    TaggedWords, TaggedTyping, CrossNER, CrossNERTyping, WNUT17, CosmosQA, PIQA, CODAH, SICK, SQuAD, Text,
 ]  # fmt: skip
