@@ -27,8 +27,9 @@ class KAdapterConfig:
         compat: "microsoft" repeats the published code: padding is attended to and numbered as tokens are.
         residual: give what is to be added to the last state, zero at the start: with composition "sum", an untrained
             adapter changes nothing.
-        gate: add only where the adapter decides to, for each token; elsewhere the last state is left bit for bit.
-        gate_cost: what an open gate costs in training: is added to the loss, times the mean of all gates.
+        gate: add only where the adapter decides to, for each token; elsewhere the last state is left bit for bit. Drawn
+            in training, so that it is open or shut there too.
+        gate_cost: what open gates cost in training: is added to the loss, times how likely they are open on average.
     """
 
     reads: tuple[int, ...] | Literal["middle", "paper"] = "middle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,7 +27,9 @@ class AdapterLayer(nn.Module):
 class Residual(nn.Module):
     """What is added to the last state: a projection that starts at zero, or as much of it as a gate lets through.
 
-    In training a gate is a weight between 0 and 1; afterwards it is shut, which is exactly 0, where that is under 1/2.
+    A gate is open or shut, and shut is exactly 0. In training it is drawn with the probability of being open, and takes
+    the gradient of that; afterwards it is open where that is over 1/2. As a mere weight it would stay small, and the
+    projection grow large instead.
     """
 
     def __init__(self, width: int, gated: bool) -> None:
@@ -36,15 +39,24 @@ class Residual(nn.Module):
         for linear in filter(None, (self.project, self.gate)):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
+        if self.gate is not None:
+            # Mostly open: what is shut teaches the projection nothing.
+            nn.init.ones_(self.gate.bias)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Map (B, T, W) to what is added, (B, T, W), and the gates, (B, T, 1), if there are any."""
+        """Map (B, T, W) to what is added, (B, T, W), and how likely the gates are open, (B, T, 1), if there are any."""
         hidden = functional.layer_norm(hidden, hidden.shape[-1:])
         added = self.project(hidden)
         if self.gate is None:
             return added, None
-        weight = self.gate(hidden).sigmoid()
-        return added * (weight if self.training else weight * (weight > 0.5)), weight
+        likely = self.gate(hidden).sigmoid()
+        return added * (_drawn(likely) if self.training else likely > 0.5), likely
+
+
+def _drawn(likely: Tensor) -> Tensor:
+    """Give 1 or 0, drawn with that probability, with its gradient."""
+    fixed = likely.detach()
+    return torch.bernoulli(fixed) + likely - fixed
 
 
 class RandomTransformer(nn.Module):
