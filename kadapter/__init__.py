@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kadapter.importing import export_adapter, import_adapter
     from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource, weights_in
     from kadapter.model import KnowledgeModel
+    from kadapter.probing import probe
     from kadapter.recipe import Recipe
     from kadapter.registry import Registry, default_registry
     from kadapter.sites import Site
@@ -52,6 +53,7 @@ _HOMES = {
     "importing": ["export_adapter", "import_adapter"],
     "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource", "weights_in"],
     "model": ["KnowledgeModel"],
+    "probing": ["probe"],
     "recipe": ["Recipe"],
     "registry": ["Registry", "default_registry"],
     "sites": ["Site"],
@@ -103,6 +105,7 @@ __all__ = [
     "load_knowledge",
     "pack",
     "pretrain",
+    "probe",
     "push_to_hub",
     "random_options",
     "read_weights",

@@ -60,6 +60,32 @@ def plot_sweep(report: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def plot_probe(report: Mapping[str, Any], path: Path) -> None:
+    """Draw the first metric of each model, over all and by relation, with intervals; the hollow mark is chance."""
+    overall, metric = report["overall"], report["metrics"][0]
+    rows = {"all, by fact": overall["micro"], "all, by relation": overall["macro"], **report["relations"]}
+    figure, axes = _figure(1.2 + 0.22 * len(rows))
+    for number, model in enumerate(report["models"]):
+        shift = 0.12 * (2 * number - len(report["models"]) + 1)
+        said = {place + shift: row[model][metric] for place, row in enumerate(rows.values())}
+        means = [100 * interval["mean"] for interval in said.values()]
+        axes.errorbar(means, list(said), xerr=_around(list(said.values())), fmt="o", markersize=3, label=model)
+    chances = [overall["chance"], overall["chance"], *(row["chance"] for row in report["relations"].values())]
+    axes.plot([100 * chance for chance in chances], range(len(rows)), "o", mfc="none", color="grey", label="chance")
+    axes.set_yticks(range(len(rows)), [_short(name) for name in rows], fontsize=7, parse_math=False)
+    axes.invert_yaxis()
+    axes.set(xlabel=f"{metric}, %", xlim=(0, 100), title=report["probe"])
+    axes.legend(fontsize=7)
+    _save(figure, path)
+
+
+def _around(intervals: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Give how far intervals reach below and above their means, in percent: (2, N)."""
+    far = [(one["mean"] - one.get("low", one["mean"]), one.get("high", one["mean"]) - one["mean"]) for one in intervals]
+    # A mean may lie a hair outside of what was drawn.
+    return 100 * np.array(far).clip(0).T
+
+
 def plot_attention(report: Mapping[str, Any], path: Path) -> None:
     """Draw the weights of adapters that mix, dark where they are high, grey where something is not mixed.
 

@@ -64,8 +64,8 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Print a table to standard output; a cell may be a text with styles."""
     # Folded where the terminal is narrow: half a figure would mislead.
     heads = (Column(column, overflow="fold") for column in columns)
     _print(Table(*heads, title=Text(title), title_justify="left"), rows)
@@ -83,8 +83,12 @@ def print_markdown(text: str) -> None:
     console.print(Markdown(text)) if console.is_terminal else typer.echo(text)
 
 
-def _print(table: Table, rows: Iterable[Sequence[str]]) -> None:
+def _print(table: Table, rows: Iterable[Sequence[str | Text]]) -> None:
     for row in rows:
-        # As Text, since rich would take "[/tmp]" in a plain string for a command.
-        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
+        table.add_row(*map(_cell, row))
     Console().print(table)
+
+
+def _cell(cell: str | Text) -> Text:
+    # As Text, since rich would take "[/tmp]" in a plain string for a command.
+    return cell if isinstance(cell, Text) else Text("\n".join(map(printable, cell.split("\n"))))

@@ -1,0 +1,67 @@
+"""A `KnowledgeModel` as language models to ask: as it is, and without its adapters."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from kadapter.model import KnowledgeModel
+from kadapter.probing.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+WITHOUT, WITH = "without", "with"
+
+
+@dataclass(frozen=True)
+class Plugged:
+    """A model and the head that its last state goes through; `bare` leaves its adapters out."""
+
+    model: KnowledgeModel
+    head: nn.Module
+    bare: bool
+    start: int | None = None
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The backbone's."""
+        return self.model.backbone.tokenizer
+
+    @property
+    def causal(self) -> bool:
+        """Whether the backbone is."""
+        return self.model.backbone.info.causal
+
+    def logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Give (B, T, V): the head's answer to what the composition gives."""
+        device = next(self.model.backbone.parameters()).device
+        with self.model.unplugged() if self.bare else nullcontext():
+            out = self.model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device))
+            return self.head(out.last_hidden_state)
+
+
+def both_of(model: KnowledgeModel, start: bool = False) -> dict[str, LanguageModel]:
+    """Give the model without its adapters and, when it has some, with them.
+
+    Args:
+        model: in evaluation mode from here on.
+        start: whether a causal one sees its start token first, where the tokenizer adds none.
+
+    Raises:
+        BackboneError: the backbone has no language-model head.
+    """
+    model.eval()
+    head, first = model.backbone.lm_head, _start(model) if start else None
+    models: dict[str, LanguageModel] = {WITHOUT: Plugged(model, head, True, first)}
+    return {**models, WITH: Plugged(model, head, False, first)} if model.plugged else models
+
+
+def _start(model: KnowledgeModel) -> int | None:
+    tokenizer = model.backbone.tokenizer
+    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    adds = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"][0]
+    return None if adds or not model.backbone.info.causal else start
