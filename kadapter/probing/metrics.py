@@ -83,8 +83,8 @@ def _summary(means: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
     if not len(drawn):
         return {"mean": means}
     edges = (1 - INTERVAL) / 2, (1 + INTERVAL) / 2
-    with np.errstate(invalid="ignore"):
-        low, high = np.nanquantile(drawn, edges, axis=0) if not np.isnan(drawn).all() else (means, means)
+    # Columns in which nothing is a number have no mean either; numpy would warn of them.
+    low, high = np.nanquantile(np.where(np.isnan(drawn).all(0), 0, drawn), edges, axis=0)
     return {"mean": means, "low": low, "high": high}
 
 

@@ -20,7 +20,7 @@ from kadapter.probing.scoring import TOO_LONG, filled, limit_of
 
 _BLANKS = re.compile(r"\[MASK\]|<mask>|\[Y\]", re.IGNORECASE)
 
-POOL = 50
+POOL = 500
 """How many words a causal model proposes by what is before the blank; what is behind it then chooses among them."""
 
 Answers = dict[str, list[dict[str, Any]]]

@@ -58,6 +58,7 @@ def test_intervals_are_those_of_scipy():
     assert (found["low"][0], found["high"][0]) == pytest.approx((wanted.low, wanted.high), abs=0.02)
 
 
+@pytest.mark.filterwarnings("error")
 def test_intervals_are_seeded_and_leave_out_what_is_no_number():
     values = np.array([[0.0, 1.0, np.nan], [1.0, 1.0, 0.5], [1.0, 1.0, np.nan]])
     once, again = micro(values, 200, 3), micro(values, 200, 3)

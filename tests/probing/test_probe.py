@@ -22,8 +22,8 @@ def options(**said):
     return make_config(ProbeOptions, {"resamples": 20, **said}, owner="probe")
 
 
-def run(models, items, taught=None, **said):
-    return probe_items(models, items, options(**said), taught or Taught())
+def run(models, items, known=None, **said):
+    return probe_items(models, items, options(**said), known or Taught())
 
 
 @pytest.mark.parametrize("name", ["bear", "blimp", "numersense", "pararel"])
