@@ -27,7 +27,9 @@ def test_the_list_says_what_there_is(names):
 def test_a_benchmark_that_there_is_not():
     done = benchmarks("nothing")
     assert done.returncode == 2
-    assert "there is no benchmark nothing; there is compiled, data_sets" in " ".join(done.stderr.replace("│", " ").split())
+    assert "there is no benchmark nothing; there is compiled, data_sets" in " ".join(
+        done.stderr.replace("│", " ").split()
+    )
 
 
 def test_each_runs_quickly_and_is_drawn(names, tmp_path):

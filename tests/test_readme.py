@@ -18,10 +18,7 @@ from knowledge_data import sample_path
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(
-        ROOT / "docs" / name
-        for name in ("data.md", "importing.md", "language-models.md", "probing.md", "sharing.md")
-    ),
+    *(ROOT / "docs" / name for name in ("data.md", "importing.md", "language-models.md", "probing.md", "sharing.md")),
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
 # The continuous integration runs these two, in a fresh environment each time.

@@ -70,7 +70,7 @@ def answers_of(
 
 def _words(model: LanguageModel, sentence: str, top: int) -> list[dict[str, Any]]:
     [(_, values)] = log_probabilities(model, [_prompt(model, sentence)])
-    best = values[0].topk(top)
+    best = values[0].topk(min(top, values.shape[-1]))
     return [
         {"answer": model.tokenizer.decode([int(token)]).strip(), "probability": float(value.exp())}
         for value, token in zip(best.values, best.indices, strict=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from kadapter.model import KnowledgeModel
 from kadapter.probing.language_model import LanguageModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+Head = Callable[[Tensor], Tensor]
+"""Takes last states (B, T, W), gives logits (B, T, V)."""
 
 WITHOUT, WITH = "without", "with"
 
@@ -22,7 +27,7 @@ class Plugged:
     """A model and the head that its last state goes through; `bare` leaves its adapters out."""
 
     model: KnowledgeModel
-    head: nn.Module
+    head: Head
     bare: bool
     start: int | None = None
 
@@ -38,7 +43,7 @@ class Plugged:
 
     def logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Give (B, T, V): the head's answer to what the composition gives."""
-        device = next(self.model.backbone.parameters()).device
+        device = self.model.device
         with self.model.unplugged() if self.bare else nullcontext():
             out = self.model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device))
             return self.head(out.last_hidden_state)
@@ -55,9 +60,16 @@ def both_of(model: KnowledgeModel, start: bool = False) -> dict[str, LanguageMod
         BackboneError: the backbone has no language-model head.
     """
     model.eval()
-    head, first = model.backbone.lm_head, _start(model) if start else None
+    head, first = _head(model), _start(model) if start else None
     models: dict[str, LanguageModel] = {WITHOUT: Plugged(model, head, True, first)}
     return {**models, WITH: Plugged(model, head, False, first)} if model.plugged else models
+
+
+def _head(model: KnowledgeModel) -> Head:
+    """Give the backbone's own head; or the fresh one that the model's task trained in its stead."""
+    if model.task is not None and model.head is not None and getattr(model.task.config, "head", "own") == "fresh":
+        return partial(model.head, batch={})
+    return model.backbone.lm_head
 
 
 def _start(model: KnowledgeModel) -> int | None:

@@ -50,7 +50,12 @@ class Taught:
                 self.names.add(_pair(_plain(fact.subject_label), _plain(fact.object_label)))
 
     def add_rows(self, rows: Dataset) -> None:
-        """Add what a split says: its facts, if its rows have ids, and its texts, if they have a text."""
+        """Add what a split says: its facts, if its rows have ids, and its texts, if they have a text.
+
+        Rows that `hold` are text on which a model was kept as it is: they taught nothing.
+        """
+        if "hold" in rows.column_names:
+            rows = rows.filter(lambda hold: not hold, input_columns="hold", load_from_cache_file=False)
         if {"subject_id", "object_id", "relation"} <= set(rows.column_names):
             self.add_facts(row_facts(rows))
         if "text" in rows.column_names:

@@ -69,6 +69,15 @@ def test_one_question(adapted, family):
         assert sum(shares) <= 1
 
 
+def test_a_fresh_head_is_the_one_that_is_asked(saved):
+    model = KnowledgeModel.from_pretrained(saved["bert"], task={"name": "masked-lm", "head": "fresh"})
+    own, fresh = (ask_one(asked, "who [MASK] ?") for asked in (KnowledgeModel.from_pretrained(saved["bert"]), model))
+    batch = model.backbone.tokenizer("who <mask> ?", return_tensors="pt")
+    best = model(**batch).logits[0, 2].softmax(-1).max()
+    assert fresh["without"][0]["probability"] == pytest.approx(float(best), rel=1e-4)
+    assert own["without"] != fresh["without"]
+
+
 def test_what_is_behind_the_blank_chooses_for_a_causal_model(adapted):
     found = ask_one(adapted("llama"), "the [MASK] runs by the harbour", top=4)
     assert all(len(answers) == 4 for answers in found.values())

@@ -156,6 +156,12 @@ def test_a_text_must_name_both_and_whole(items):
         assert bool(taught.among([town])) == shown, text
 
 
+def test_text_that_was_only_held_taught_nothing():
+    taught = Taught()
+    taught.add_rows(Dataset.from_dict({"text": ["Bread by the river.", "A bridge."], "hold": [True, False]}))
+    assert taught.texts == ["A bridge."]
+
+
 def test_sentences_without_a_subject_are_compared_whole():
     item = Item("number", ("two",), ("two", "ten"), ("a boat has [Y] oars.",))
     taught = Taught(texts=["A boat has two  oars."])
