@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel
 
 from kadapter import Backbone, KnowledgeModel
 from kadapter.testing import fill_randomly, tiny_tokenizer
-from kadapter.timing import interleaved
+from kadapter.timing import Row, interleaved
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Shape:
     warm_up: int = 1
     threads: int = 2
 
-    def timed(self, rows: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    def timed(self, rows: Mapping[Row, Callable[[], object]]) -> dict[Row, float]:
         """Give the median seconds of each row, run in turn, over and over."""
         torch.set_num_threads(self.threads)
         return interleaved(rows, self.repetitions, self.warm_up)

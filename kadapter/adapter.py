@@ -6,20 +6,27 @@ States are counted from 0, the output of the embeddings, to L, the backbone's la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from kadapter.config import NoOptions, make_config
 from kadapter.errors import BackboneError, ConfigError
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import Site, Sites
 
+if TYPE_CHECKING:
+    from kadapter.past import Past
+
 TUNED = "-tuned"
 """Ends the fingerprint of a backbone that was trained after it was loaded."""
+
+CACHE = object()
+"""Stands, in a `LayerCall`, where the backbone handed a cache of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,17 @@ class LayerCall:
     arguments: tuple[Any, ...]
     options: Mapping[str, Any]
 
-    def repeat(self, layer: nn.Module, hidden: Tensor) -> Tensor:
-        """Call a layer of the same family in the same way: `hidden` (B, T, W) -> (B, T, W)."""
-        output = layer(hidden, *self.arguments, **self.options)
+    def repeat(self, layer: nn.Module, hidden: Tensor, past: Past | None = None) -> Tensor:
+        """Call a layer of the same family in the same way: `hidden` (B, T, W) -> (B, T, W).
+
+        Args:
+            layer: perhaps a copy of the one that was called.
+            hidden: what enters it.
+            past: what it keeps of earlier tokens; None where this pass has all of them.
+        """
+        cache = past.of_layers() if past else None
+        arguments = [cache if it is CACHE else it for it in self.arguments]
+        output = layer(hidden, *arguments, **{key: cache if it is CACHE else it for key, it in self.options.items()})
         return output if isinstance(output, Tensor) else output[0]
 
 
@@ -96,6 +111,8 @@ class HiddenStates:
         causal: whether a token sees only itself and earlier ones.
         calls: layer number -> how the backbone called that layer in this pass.
         beside: layer number -> what it gave beside its state, for a pass that goes on from this one.
+        earlier: (B, P), True at real ones of the tokens that earlier passes have seen, if this one goes on from them.
+        past: what the adapter keeps of those tokens; None where this pass has all of them.
     """
 
     states: Mapping[int, Tensor]
@@ -103,20 +120,35 @@ class HiddenStates:
     causal: bool = False
     calls: Mapping[int, LayerCall] = field(default_factory=dict)
     beside: Mapping[int, tuple[Any, ...] | None] = field(default_factory=dict, repr=False)
+    earlier: Tensor | None = None
+    past: Past | None = field(default=None, repr=False)
 
     def __getitem__(self, state: int) -> Tensor:
         """Give one state, (B, T, W)."""
         return self.states[state]
 
     def visible(self) -> Tensor:
-        """Say which token may attend to which: (B, 1, T, T), True where query (row) may see key (column).
+        """Say which token may attend to which: (B, 1, T, P + T), True where query (row) may see key (column).
 
         A token always sees itself: without that, left padding on a causal backbone gives rows of NaN.
         """
         batch, tokens = self.attention_mask.shape
-        own = torch.eye(tokens, dtype=torch.bool, device=self.attention_mask.device)
-        allowed = self.attention_mask[:, None, :].expand(batch, tokens, tokens)
-        return ((allowed.tril() if self.causal else allowed) | own)[:, None]
+        real = self.attention_mask if self.earlier is None else torch.cat([self.earlier, self.attention_mask], 1)
+        before = real.shape[1] - tokens
+        own = torch.eye(tokens, dtype=torch.bool, device=real.device)
+        allowed = real[:, None, :].expand(batch, tokens, before + tokens)
+        return ((allowed.tril(before) if self.causal else allowed) | functional.pad(own, (before, 0)))[:, None]
+
+    def within(self, part: Hashable) -> HiddenStates:
+        """Give the same to a part of an adapter, which keeps for itself what it keeps of earlier tokens."""
+        return self if self.past is None else replace(self, past=self.past.within(part))
+
+    def with_earlier(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the keys and values of all tokens so far, (B, H, P + T, D), for those of this pass, (B, H, T, D).
+
+        They are kept for the next pass: to be asked once a pass by each attention, `within` a part of its own.
+        """
+        return (keys, values) if self.past is None else self.past.extend(keys, values)
 
 
 @dataclass(frozen=True)
@@ -152,6 +184,9 @@ class Adapter(nn.Module):
         borrows: the layers whose calls it wants to find there too.
         edits: the sites of the backbone that `edit` rewrites. With any, the adapter has a pass of its own, which nobody
             else sees, and `forward` is given the states of that pass; without, it reads the clean one.
+        continues: whether a pass over the next tokens alone gives their features, as it must when a model writes with a
+            cache: if each token's are made of its own states, or `forward` asks `HiddenStates.with_earlier` and hands
+            on `HiddenStates.past`. Otherwise all tokens go through the model again for each new one.
         trained_on: what is known of its training: recipe, data, metrics.
         watched: None; or a dict in which a type that mixes notes the weights of the last pass: place -> what is mixed
             -> (B, T).
@@ -167,6 +202,7 @@ class Adapter(nn.Module):
     borrows: tuple[int, ...] = ()
     edits: frozenset[Site] = frozenset()
     sequential_positions: bool = False
+    continues: bool = False
     trained_on: Mapping[str, Any] = {}
     watched: dict[str, dict[str, Tensor]] | None = None
 

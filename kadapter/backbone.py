@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
@@ -19,13 +18,14 @@ from torch import Tensor, nn
 from kadapter.adapter import TUNED, BackboneInfo, HiddenStates, LayerCall
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.hub import Access, check_there, commit_of, first_line, hub_id, why
+from kadapter.inputs import Inputs
 from kadapter.lm_head import LanguageModelHead, load_language_model
 from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
 from kadapter.taps import Editor, Enough, Outline, Pass, drop_taps, set_taps, take, trunk_of
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import Cache, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
     from typing_extensions import Unpack
 
 
@@ -63,6 +63,7 @@ class Backbone(nn.Module):
         loaded: what `info` was when it was loaded, before any `thaw`.
         frozen: whether it runs without gradient.
         checkpointing: whether a backward pass through it computes its layers again rather than keep what is in them.
+        inputs: makes a batch ready for it.
         accepts: the names of the inputs that it takes.
     """
 
@@ -90,8 +91,8 @@ class Backbone(nn.Module):
         described = _describe(self.model, self.layers, name or model.config.model_type, sites)
         self.info = self.loaded = replace(described, hub_id=hub_id, revision=revision)
         set_taps(self.layers, self.info.sites)
-        self.accepts = frozenset(inspect.signature(self.model.forward).parameters)
-        self._first_position = _first_position(self.model)
+        self.inputs = Inputs(self.model)
+        self.accepts = self.inputs.accepts
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -149,6 +150,7 @@ class Backbone(nn.Module):
         editor: Editor | None = None,
         clean: HiddenStates | None = None,
         rows: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> HiddenStates:
         """Run once and give the states `reads` and the calls of the layers `borrows`.
 
@@ -163,31 +165,34 @@ class Backbone(nn.Module):
             clean: what a clean pass over the same inputs gave; when it has the state below the lowest layer that is
                 edited, the pass begins there.
             rows: numbers of the rows of `inputs` that are run, some of them perhaps several times; None runs each once.
+            cache: what earlier passes like this one have kept of the tokens before, and this one keeps. All of them,
+                (B, P + T), are in the `attention_mask`.
 
         Raises:
             BackboneError: sequential positions were asked for a batch that is padded on the left, where they would
                 move the real tokens.
         """
-        inputs = self._prepare(inputs, sequential_positions)
+        inputs = self.inputs.ready(inputs, sequential_positions, cache)
         if rows is not None:
             inputs = {name: take(value, rows, len(inputs["input_ids"])) for name, value in inputs.items()}
         batch, tokens = inputs["input_ids"].shape
         trunk = trunk_of(editor, reads, clean) if editor is not None and clean is not None else None
         if trunk is not None and rows is not None:
             trunk = trunk.take(rows)
-        running = Pass(reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing)
+        running = Pass(reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing, cache=cache)
         without_gradient = torch.no_grad() if self.frozen and editor is None else nullcontext()
         with without_gradient:
             last = self._run(running, inputs)
         # After a final norm the last state differs from what leaves the last layer: take the model's word.
         if last is not None and len(self.layers) in reads:
             running.states[len(self.layers)] = last
-        mask = inputs["attention_mask"].bool()
-        return HiddenStates(running.states, mask, self.info.causal, running.calls, running.beside)
+        earlier, mask = inputs["attention_mask"].bool().tensor_split([-tokens], dim=1)
+        before = earlier if earlier.shape[1] else None
+        return HiddenStates(running.states, mask, self.info.causal, running.calls, running.beside, before)
 
     def calls(self, inputs: Mapping[str, Tensor], borrows: frozenset[int], outline: Outline) -> Mapping[int, LayerCall]:
         """Say how the layers `borrows` would be called for a batch, and run none of those that the outline skips."""
-        inputs = self._prepare(inputs, sequential_positions=False)
+        inputs = self.inputs.ready(inputs, sequential_positions=False)
         batch, tokens = inputs["input_ids"].shape
         running = Pass(frozenset(), borrows, len(self.layers), (batch, tokens), outline=outline)
         with torch.no_grad():
@@ -201,23 +206,6 @@ class Backbone(nn.Module):
                 return self.model(**inputs).last_hidden_state
             except Enough:
                 return None
-
-    def _prepare(self, inputs: Mapping[str, Tensor], sequential_positions: bool) -> dict[str, Any]:
-        ready: dict[str, Any] = {key: value for key, value in inputs.items() if key in self.accepts}
-        tokens = ready["input_ids"]
-        mask = ready.setdefault("attention_mask", torch.ones_like(tokens))
-        if "use_cache" in self.accepts or "past_key_values" in self.accepts:
-            ready["use_cache"] = False
-        # A family that takes no positions has relative ones, or numbers padding as tokens are.
-        # What is compiled cannot ask whether padding is on the left; numbered as if it were, tokens are the same.
-        compiled = torch.compiler.is_compiling()
-        left_padded = compiled or not mask[:, 0].all()
-        if sequential_positions and left_padded and not compiled:
-            raise BackboneError("an adapter with compat 'microsoft' needs batches that are padded on the right")
-        if "position_ids" in self.accepts and (sequential_positions or left_padded):
-            counted = torch.ones_like(mask) if sequential_positions else mask
-            ready.setdefault("position_ids", _numbered(counted, start=self._first_position))
-        return ready
 
 
 def load_backbone(
@@ -384,16 +372,3 @@ def _sample(parameter: Tensor) -> bytes:
 
 def _copy_layer(layers: nn.ModuleList, layer: int) -> nn.Module:
     return drop_taps(deepcopy(layers[layer - 1])).requires_grad_(True)
-
-
-def _numbered(counted: Tensor, start: int) -> Tensor:
-    """Number what is counted, so that padding to the left of it does not move it: (B, T)."""
-    return start + (counted.cumsum(1) - 1).clamp(min=0)
-
-
-def _first_position(model: nn.Module) -> int:
-    # RoBERTa and its kin number real tokens from padding_idx + 1, BERT and its kin from 0.
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            return int(module.padding_idx) + 1
-    return 0

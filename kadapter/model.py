@@ -17,6 +17,7 @@ from kadapter.attention import TextAttention, attention_of, mean_attention
 from kadapter.backbone import Backbone, load_backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
+from kadapter.generation import Writes
 from kadapter.hub import Access, Pushable
 from kadapter.naming import Pluggable, check_name, named
 from kadapter.passes import CleanPass, run
@@ -50,7 +51,7 @@ class KnowledgeOutput(ModelOutput):
     features: dict[str, Tensor] | None = None
 
 
-class KnowledgeModel(Pushable, TransformersLike, nn.Module):
+class KnowledgeModel(Pushable, TransformersLike, Writes, nn.Module):
     """A backbone with knowledge plugged in.
 
     Attributes:

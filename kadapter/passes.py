@@ -11,12 +11,27 @@ import torch
 from torch import Tensor
 
 from kadapter.adapter import Adapter, HiddenStates
-from kadapter.backbone import Backbone
 from kadapter.sites import Site
-from kadapter.taps import below, first_edited
+from kadapter.taps import Editor, below, first_edited
 
 Rows = Mapping[str, Tensor]
 """Adapter -> the numbers of the rows of a batch that it is asked for, (B',)."""
+
+
+class Passes(Protocol):
+    """What runs passes, clean and edited: a backbone, or one that goes on from earlier passes."""
+
+    def __call__(
+        self,
+        inputs: Mapping[str, Tensor],
+        reads: frozenset[int],
+        borrows: frozenset[int] = ...,
+        sequential_positions: bool = ...,
+        editor: Editor | None = ...,
+        clean: HiddenStates | None = ...,
+        rows: Tensor | None = ...,
+    ) -> HiddenStates:
+        """Give the states `reads` and the calls of the layers `borrows`, as `Backbone.forward` does."""
 
 
 class CleanPass(Protocol):
@@ -29,7 +44,7 @@ class CleanPass(Protocol):
 
 
 def run(
-    backbone: Backbone,
+    backbone: Passes,
     batch: Mapping[str, Tensor],
     adapters: Mapping[str, Adapter],
     reads: frozenset[int] = frozenset(),
@@ -85,7 +100,7 @@ def _read(adapters: Mapping[str, Adapter], clean: HiddenStates, exact: bool) -> 
     """Give the features of those that only read, (B, T, W)."""
     reading = {name: adapter for name, adapter in adapters.items() if not adapter.edits}
     if exact:
-        yield from ((name, adapter(clean)) for name, adapter in reading.items())
+        yield from ((name, adapter(clean.within(name))) for name, adapter in reading.items())
         return
     for kind in {type(adapter): None for adapter in reading.values()}:
         same = {name: adapter for name, adapter in reading.items() if type(adapter) is kind}
@@ -108,7 +123,7 @@ def _groups(adapters: Mapping[str, Adapter], exact: bool) -> Collection[Sequence
 
 
 def _side_by_side(
-    backbone: Backbone,
+    backbone: Passes,
     batch: Mapping[str, Tensor],
     editors: Mapping[str, Adapter],
     clean: HiddenStates | None,
@@ -119,7 +134,7 @@ def _side_by_side(
     reads, borrows = _all(a.reads for a in adapters), frozenset(first.borrows)
     if rows is None and not others:
         states = backbone(batch, reads, borrows, first.sequential_positions, first, clean)
-        return {name: first(states) for name in editors}
+        return {name: first(states.within(name)) for name in editors}
     everybody = torch.arange(len(batch["input_ids"]), device=batch["input_ids"].device)
     asked = [everybody if rows is None else rows[name] for name in editors]
     sizes = [len(numbers) for numbers in asked]

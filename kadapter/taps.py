@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from kadapter.adapter import HiddenStates, LayerCall
+from kadapter.adapter import CACHE, HiddenStates, LayerCall
 from kadapter.sites import Site, Sites
 
 Forward = Callable[..., Any]
@@ -135,6 +135,7 @@ class Pass:
         trunk: what need not be computed again; None computes all.
         checkpointing: whether the layers that get a gradient keep nothing for the backward pass but what enters them.
         outline: what stands in for layers that need not run; None runs them.
+        cache: what holds the keys and values of earlier tokens; None where there are none.
         states: state number -> (B, T, W).
         calls: layer number -> how it was called.
         beside: layer number -> what it gave beside its state; None where it gave a state alone.
@@ -148,6 +149,7 @@ class Pass:
     trunk: Trunk | None = None
     checkpointing: bool = False
     outline: Outline | None = None
+    cache: object | None = None
     states: dict[int, Tensor] = field(default_factory=dict)
     calls: dict[int, LayerCall] = field(default_factory=dict)
     beside: dict[int, tuple[Any, ...] | None] = field(default_factory=dict)
@@ -155,6 +157,9 @@ class Pass:
     def __post_init__(self) -> None:
         # The last state of all is the model's own output: then the whole pass is needed.
         needed = max([0, *self.borrows, *(state + 1 for state in self.reads)])
+        if self.cache is not None:
+            # How many tokens it has seen is said by the first layer, which therefore has to run.
+            needed = max(needed, 2)
         self._enough_at = self.layers + 1 if self.layers in self.reads else needed
         self._edits = self.editor.edits if self.editor is not None else frozenset()
         self._first_edited = first_edited(self.editor) if self.editor is not None else 0
@@ -188,10 +193,15 @@ class Pass:
         if number - 1 in self.reads:
             self.states[number - 1] = self.trunk.states.get(number - 1, hidden) if self.trunk else hidden
         if number in self.borrows:
-            kept = {key: value for key, value in options.items() if key not in _NOT_REPEATED}
-            self.calls[number] = LayerCall(arguments[1:], kept)
+            told = {key: self._told(value) for key, value in options.items()}
+            kept = {key: value for key, value in told.items() if value is CACHE or key not in _NOT_REPEATED}
+            self.calls[number] = LayerCall(tuple(self._told(value) for value in arguments[1:]), kept)
         if number >= self._enough_at:
             raise Enough
+
+    def _told(self, value: Any) -> Any:
+        """Give what a copy of a layer is told in its place: not the backbone's own cache."""
+        return CACHE if self.cache is not None and value is self.cache else value
 
     def _again(self, forward: Forward) -> Forward:
         """Let this pass hear what happens when a layer is computed again, in the backward pass."""

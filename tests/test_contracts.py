@@ -162,6 +162,10 @@ class SeesTheFuture(Good):
         return hidden + (hidden * mask).sum(1, keepdim=True)
 
 
+class SeesTheLastStepAlone(Good):
+    continues = True
+
+
 class Forgets(Good):
     def __init__(self, config, backbone):
         super().__init__(config, backbone)
@@ -176,6 +180,7 @@ class GoodEditor(Adapter):
 
     name = "one-of-a-test"
     Config = NoOptions
+    continues = True
 
     def __init__(self, config, backbone):
         super().__init__(config, backbone)
@@ -274,6 +279,7 @@ def test_a_good_adapter_keeps_every_law(kind, test, tmp_path):
         (MixesWithOthers, "test_at_once_each_gives_what_it_gives_by_itself"),
         (SeesPadding, "test_padding_and_batch_mates_do_not_matter"),
         (SeesTheFuture, "test_later_tokens_do_not_change_earlier_features"),
+        (SeesTheLastStepAlone, "test_steps_with_a_cache_give_what_the_whole_pass_gives"),
         (Forgets, "test_what_is_saved_is_loaded_bit_for_bit"),
         (ReadsInSecretAndEdits, "test_features_have_the_shape_of_a_state"),
         (WritesWhatItEdits, "test_states_are_read_and_not_written"),

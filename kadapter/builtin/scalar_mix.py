@@ -17,6 +17,7 @@ class ScalarMix(Adapter):
     """One weight for each state, softmax-normalised, and one factor for the sum: S + 1 parameters."""
 
     name: ClassVar[str] = "scalar-mix"
+    continues: bool = True
 
     def __init__(self, config: Any, backbone: BackboneInfo) -> None:
         super().__init__(config, backbone)

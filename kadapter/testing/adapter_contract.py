@@ -26,7 +26,14 @@ from kadapter import (
     save_adapter,
 )
 from kadapter.testing.backbones import SENTENCES, fill_randomly, tiny_batch
-from kadapter.testing.comparing import TOLERANCE, assert_close, assert_same, assert_same_tensors, features_of
+from kadapter.testing.comparing import (
+    TOLERANCE,
+    assert_close,
+    assert_same,
+    assert_same_tensors,
+    features_of,
+    step_by_step,
+)
 from kadapter.testing.on_backbones import OnBackbones
 
 
@@ -173,6 +180,15 @@ class AdapterContract(OnBackbones):
             changed[:, position:] = tokens[:, position:].flip(1).roll(1, 1) + 1
             after = features_of(adapter, backbone, {**batch, "input_ids": changed % len(backbone.tokenizer)})
             assert_close(after[:, :position], before[:, :position], f"tokens from {position} on were changed")
+
+    def test_steps_with_a_cache_give_what_the_whole_pass_gives(self, adapter: Adapter, backbone: Backbone) -> None:
+        """On a causal backbone, if it `continues`: tokens that come one by one get the features of a whole pass."""
+        if not backbone.info.causal or not adapter.continues:
+            pytest.skip("the backbone is not causal, or the adapter does not say that it `continues`")
+        batch = tiny_batch(backbone, padding_side="left")
+        real = batch["attention_mask"].bool()
+        expected = features_of(adapter, backbone, batch)
+        assert_close(step_by_step(adapter, backbone, batch)[real], expected[real], "tokens came one by one")
 
     def test_what_is_saved_is_loaded_bit_for_bit(self, adapter: Adapter, backbone: Backbone, tmp_path: Path) -> None:
         """What is saved is loaded bit for bit: config, tensors and features."""

@@ -20,6 +20,7 @@ class KAdapter(Adapter):
     name: ClassVar[str] = "k-adapter"
     Config: ClassVar[type] = KAdapterConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER}
+    continues: bool = True
 
     def __init__(self, config: KAdapterConfig, backbone: BackboneInfo) -> None:
         config = resolve(config, backbone)
@@ -77,7 +78,7 @@ class KAdapter(Adapter):
         """Give the last adapter layer's output, (B, T, W); zeros when all are dropped."""
         output = None
         for index in self._kept:
-            output = self._layer(index)(self._entering(index, states, output), states)
+            output = self._layer(index)(self._entering(index, states, output), states.within(index))
         if output is None:
             return self._layer(0).up.weight.new_zeros(*states.attention_mask.shape, self.backbone.width)
         return output if self.residual is None else self._added(output, states)

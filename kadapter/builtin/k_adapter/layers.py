@@ -72,8 +72,8 @@ class RandomTransformer(nn.Module):
     def forward(self, hidden: Tensor, states: HiddenStates) -> Tensor:
         """Map (B, T, A) to (B, T, A)."""
         visible = None if self.sees_padding else states.visible()
-        for layer in self.layers:
-            hidden = layer(hidden, visible)
+        for number, layer in enumerate(self.layers):
+            hidden = layer(hidden, visible, states.within(number))
         return hidden
 
 
@@ -92,16 +92,17 @@ class TransformerLayer(nn.Module):
         self.expand, self.contract = nn.Linear(width, inner), nn.Linear(inner, width)
         self.attention_norm, self.output_norm = (nn.LayerNorm(width) for _ in range(2))
 
-    def forward(self, hidden: Tensor, visible: Tensor | None) -> Tensor:
-        """Map (B, T, A) to (B, T, A); `visible` (B, 1, T, T) says which query may see which key."""
-        hidden = self.attention_norm(hidden + self._drop(self.mix(self._attend(hidden, visible))))
+    def forward(self, hidden: Tensor, visible: Tensor | None, states: HiddenStates) -> Tensor:
+        """Map (B, T, A) to (B, T, A); `visible` (B, 1, T, P + T) says which query may see which key."""
+        hidden = self.attention_norm(hidden + self._drop(self.mix(self._attend(hidden, visible, states))))
         return self.output_norm(hidden + self._drop(self.contract(self.activation(self.expand(hidden)))))
 
-    def _attend(self, hidden: Tensor, visible: Tensor | None) -> Tensor:
+    def _attend(self, hidden: Tensor, visible: Tensor | None, states: HiddenStates) -> Tensor:
         query, key, value = (
             project(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.query, self.key, self.value)
         )
+        key, value = states.with_earlier(key, value)
         rate = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=rate)
         return mixed.transpose(1, 2).flatten(-2)
@@ -121,7 +122,7 @@ class CopiedTransformer(nn.Module):
     def forward(self, hidden: Tensor, states: HiddenStates) -> Tensor:
         """Map (B, T, W) to (B, T, W)."""
         for number, layer in zip(self.borrows, self.layers, strict=True):
-            hidden = states.calls[number].repeat(layer, hidden)
+            hidden = states.calls[number].repeat(layer, hidden, states.past)
         return hidden
 
 

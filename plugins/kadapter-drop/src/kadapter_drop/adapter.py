@@ -32,6 +32,7 @@ class DropAdapter(Adapter):
         inner = load_adapter(config.inner, backbone)
         super().__init__(replace(config, inner=inner.options), backbone)
         self.inner = inner
+        self.continues = inner.continues
         # Drawn as fresh weights are, so that it follows from the seed of the run; saved, so that a resumed run goes on.
         self.register_buffer("seed", torch.randint(2**31, ()))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))

@@ -41,6 +41,7 @@ class FusionAdapter(Adapter):
         super().__init__(config, backbone)
         self.members = nn.ModuleDict(members)
         self.members.requires_grad_(False).eval()
+        self.continues = all(member.continues for member in members.values())
         adapters: Sequence[Adapter] = list(members.values())
         self.edits = frozenset().union(*(adapter.edits for adapter in adapters))
         self._read()
@@ -143,7 +144,7 @@ class FusionAdapter(Adapter):
         if self.edits:
             return last
         members = self.members_at("output")
-        given = torch.stack([member(states) for member in members.values()])
+        given = torch.stack([member(states.within(name)) for name, member in members.items()])
         mixed, weights = self.mixers["output"](last, given, last.new_zeros(()), self.temperature)
         self._note("output", members, weights)
         return mixed

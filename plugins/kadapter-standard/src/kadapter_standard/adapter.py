@@ -18,6 +18,7 @@ class StandardAdapter(Adapter):
     name: ClassVar[str] = "standard"
     Config: ClassVar[type] = StandardConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    continues: bool = True
 
     def __init__(self, config: StandardConfig, backbone: BackboneInfo) -> None:
         config = resolve(config, backbone)

@@ -1,0 +1,64 @@
+"""What is kept of earlier tokens while a model writes: the backbone's keys and values, and those of adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+class Caches(DynamicCache):
+    """Several caches, which to transformers are one: it reorders, crops and repeats all of them at once."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._parts: dict[Hashable, Any] = {}
+
+    def of_layers(self, key: Hashable) -> DynamicCache:
+        """Give the cache of some layers like the backbone's; a new one has seen nothing."""
+        if key not in self._parts:
+            self._parts[key] = part = DynamicCache(config=self._config)
+            self.layers.extend(part.layers)
+        part = self._parts[key]
+        return part
+
+    def extend(self, key: Hashable, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep the keys and values of T more tokens, (B, H, T, D) each, and give those of all, (B, H, P + T, D)."""
+        if key not in self._parts:
+            self._parts[key] = DynamicLayer()
+            self.layers.append(self._parts[key])
+        every: tuple[Tensor, Tensor] = self._parts[key].update(keys, values)
+        return every
+
+
+@dataclass(frozen=True)
+class Past:
+    """What one adapter, or a part of it, keeps of the P tokens before those of this pass.
+
+    Attributes:
+        caches: where it is kept.
+        place: whose it is, from the outermost part to the innermost.
+    """
+
+    caches: Caches
+    place: tuple[Hashable, ...]
+
+    def within(self, part: Hashable) -> Past:
+        """Give what a part keeps for itself."""
+        return replace(self, place=(*self.place, part))
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep the keys and values of T more tokens, (B, H, T, D) each, and give those of all, (B, H, P + T, D)."""
+        return self.caches.extend(self.place, keys, values)
+
+    def of_layers(self) -> DynamicCache:
+        """Give a cache for copies of the backbone's layers, each of which has its own place in it."""
+        return self.caches.of_layers(self.place)
