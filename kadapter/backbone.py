@@ -179,7 +179,9 @@ class Backbone(nn.Module):
         trunk = trunk_of(editor, reads, clean) if editor is not None and clean is not None else None
         if trunk is not None and rows is not None:
             trunk = trunk.take(rows)
-        running = Pass(reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing, cache=cache)
+        running = Pass(
+            reads, borrows, len(self.layers), (batch, tokens), editor, trunk, self.checkpointing, cache=cache
+        )
         without_gradient = torch.no_grad() if self.frozen and editor is None else nullcontext()
         with without_gradient:
             last = self._run(running, inputs)

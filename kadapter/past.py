@@ -27,8 +27,8 @@ class Caches(DynamicCache):
         if key not in self._parts:
             self._parts[key] = part = DynamicCache(config=self._config)
             self.layers.extend(part.layers)
-        part = self._parts[key]
-        return part
+        cache: DynamicCache = self._parts[key]
+        return cache
 
     def extend(self, key: Hashable, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Keep the keys and values of T more tokens, (B, H, T, D) each, and give those of all, (B, H, P + T, D)."""
