@@ -6,7 +6,7 @@ States are counted from 0, the output of the embeddings, to L, the backbone's la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -139,7 +139,7 @@ class HiddenStates:
         allowed = real[:, None, :].expand(batch, tokens, before + tokens)
         return ((allowed.tril(before) if self.causal else allowed) | functional.pad(own, (before, 0)))[:, None]
 
-    def within(self, part: Hashable) -> HiddenStates:
+    def within(self, part: object) -> HiddenStates:
         """Give the same to a part of an adapter, which keeps for itself what it keeps of earlier tokens."""
         return self if self.past is None else replace(self, past=self.past.within(part))
 

@@ -54,7 +54,7 @@ class Continued:
 
         The `attention_mask`, (B, P + T), is that of all tokens so far.
         """
-        own = self.caches.of_layers(editor)
+        own: Cache = self.caches.of_layers(editor)
         if editor is None:
             # What is kept is replaced, not written to: copies still hold it when the pass has gone on.
             self._before = [copy.copy(layer) for layer in own.layers]
@@ -78,7 +78,7 @@ def composed(model: KnowledgeModel, batch: Mapping[str, Tensor], caches: Caches 
     return mixed
 
 
-def writer(model: KnowledgeModel) -> PreTrainedModel:
+def writer(model: KnowledgeModel) -> Any:
     """Give the backbone's own language model with the composed states in the place of its last ones.
 
     Raises:
@@ -92,7 +92,8 @@ def writer(model: KnowledgeModel) -> PreTrainedModel:
     like = model.backbone.lm_head.model
     # The weights are the same objects; the class is another.
     own = copy.copy(like)
-    own.__class__ = _writing(type(like))
+    family: Any = type(like)
+    own.__class__ = _writing(family)
     own.knowledge = (model,)
     own.generation_config = copy.copy(like.generation_config)
     # Some checkpoints ask for a kind of cache, which is to be one that holds what adapters keep, too.
@@ -126,7 +127,8 @@ class _Writer(GenerationMixin):
                 f"{whole} all tokens go through the model again for each new one, which is slow", stacklevel=2
             )
             return super().generate(inputs, **{**options, "use_cache": False})
-        given = options.setdefault(_CACHE, Caches(self.config))
+        [model] = self.knowledge
+        given = options.setdefault(_CACHE, Caches(model.backbone.model.config))
         if not isinstance(given, Caches):
             raise ConfigError(
                 f"{_CACHE} is a {type(given).__name__}, which holds nothing of adapters; give what an earlier "
@@ -168,9 +170,10 @@ class _Writer(GenerationMixin):
         batch |= {"token_type_ids": token_type_ids} if token_type_ids is not None else {}
         hidden = composed(model, batch, caches)
         logits = model.backbone.lm_head(hidden[:, -logits_to_keep:])
-        return CausalLMOutputWithPast(logits=logits, **{_CACHE: caches})
+        kept: dict[str, Any] = {_CACHE: caches}
+        return CausalLMOutputWithPast(logits=logits, **kept)
 
-    def _reorder_cache(self, caches: Caches, beams: Tensor) -> Caches:
+    def _reorder_cache(self, caches: Caches, beams: Any) -> Caches:
         # A family's own way knows of no other cache than its own.
         caches.reorder_cache(beams)
         return caches
@@ -179,7 +182,7 @@ class _Writer(GenerationMixin):
 class Writes:
     """Lets a `KnowledgeModel` write."""
 
-    def generate(self: KnowledgeModel, inputs: Tensor | None = None, **options: Any) -> Any:
+    def generate(self: Any, inputs: Tensor | None = None, **options: Any) -> Any:
         """Go on from prompts, as transformers' `generate` does, with all its options, whatever is plugged.
 
         Args:

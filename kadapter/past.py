@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ class Caches(DynamicCache):
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self._config = config
-        self._parts: dict[Hashable, Any] = {}
+        self._parts: dict[Any, Any] = {}
 
-    def of_layers(self, key: Hashable) -> DynamicCache:
+    def of_layers(self, key: object) -> DynamicCache:
         """Give the cache of some layers like the backbone's; a new one has seen nothing."""
         if key not in self._parts:
             self._parts[key] = part = DynamicCache(config=self._config)
@@ -30,7 +29,7 @@ class Caches(DynamicCache):
         cache: DynamicCache = self._parts[key]
         return cache
 
-    def extend(self, key: Hashable, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def extend(self, key: object, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Keep the keys and values of T more tokens, (B, H, T, D) each, and give those of all, (B, H, P + T, D)."""
         if key not in self._parts:
             self._parts[key] = DynamicLayer()
@@ -49,9 +48,9 @@ class Past:
     """
 
     caches: Caches
-    place: tuple[Hashable, ...]
+    place: tuple[object, ...]
 
-    def within(self, part: Hashable) -> Past:
+    def within(self, part: object) -> Past:
         """Give what a part keeps for itself."""
         return replace(self, place=(*self.place, part))
 

@@ -31,7 +31,7 @@ def step_by_step(adapter: Adapter, backbone: Backbone, batch: Mapping[str, Tenso
     steps = [*range(tokens // 2, tokens)]
     features = [_next(adapter, backbone, batch, 0, steps[0], caches)]
     rows = torch.arange(len(batch["input_ids"])).flip(0)
-    caches.reorder_cache(rows)
+    caches.reorder_cache(rows)  # type: ignore[arg-type]
     turned = {name: tensor[rows] for name, tensor in batch.items()}
     features += [_next(adapter, backbone, turned, step, step + 1, caches)[rows] for step in steps]
     return torch.cat(features, 1)
