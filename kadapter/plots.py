@@ -63,7 +63,7 @@ def plot_sweep(report: Mapping[str, Any], path: Path) -> None:
 def plot_probe(report: Mapping[str, Any], path: Path) -> None:
     """Draw the first metric of each model, over all and by relation, with intervals; the hollow mark is chance."""
     overall, metric = report["overall"], report["metrics"][0]
-    rows = {"all, by fact": overall["micro"], "all, by relation": overall["macro"], **report["relations"]}
+    rows = {"by fact": overall["micro"], "by relation": overall["macro"], **report["relations"]}
     figure, axes = _figure(1.2 + 0.22 * len(rows))
     for number, model in enumerate(report["models"]):
         shift = 0.12 * (2 * number - len(report["models"]) + 1)

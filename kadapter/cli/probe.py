@@ -107,7 +107,7 @@ def _print(name: str, report: Mapping[str, Any]) -> None:
     left = {f"left out: {reason}": f"{count:,}" for reason, count in report["left_out"].items()}
     lost = {f"phrasings left out: {why}": f"{count:,}" for why, count in report["phrasings_left_out"].items()}
     unknown = {f"what {own} was taught": f"unknown: {why}" for own, why in report["taught_unknown"].items()}
-    print_facts(f"{name}: what was asked", {"facts asked": f"{report['asked']:,}", **left, **lost, **unknown})
+    print_facts(name, {"facts asked": f"{report['asked']:,}", **left, **lost, **unknown})
 
 
 def _question(model: KnowledgeModel, text: str, top: int, choices: Sequence[str], json: bool) -> None:
@@ -120,7 +120,7 @@ def _question(model: KnowledgeModel, text: str, top: int, choices: Sequence[str]
     before = [answer["answer"] for answer in next(iter(found.values()))]
     columns = [[_said(answer, before) for answer in answers] for answers in found.values()]
     rows = ([str(number), *row] for number, row in enumerate(zip(*columns, strict=True), start=1))
-    print_table(text, ("", *found), rows)
+    print_table(text, ("", *(found if len(found) > 1 else ["answer"])), rows)
 
 
 def _said(answer: Mapping[str, Any], before: Sequence[str]) -> Text:

@@ -84,7 +84,7 @@ def _hidden(tokens: Tokens, number: int, mask: int) -> tuple[int, ...]:
 
 
 def _mask(model: LanguageModel) -> int:
-    return int(model.tokenizer.mask_token_id)  # type: ignore[arg-type]
+    return int(model.tokenizer.mask_token_id)
 
 
 def log_likelihoods(model: LanguageModel, sequences: Sequence[Sequence[Term]]) -> list[list[float]]:

@@ -6,7 +6,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kadapter.errors import ConfigError
 from knowledge_data import DataError
@@ -64,10 +64,10 @@ def _pair(row: dict[str, str]) -> Item:
     return Item(row["phenomenon"], pair[:1], pair, (BLANK,), whole=True)
 
 
-def _fact(row: dict[str, str]) -> Item:
+def _fact(row: dict[str, Any]) -> Item:
     sentences = tuple(phrasing.replace(SUBJECT, row["subject"]) for phrasing in row["phrasings"])
-    lists = (tuple(row[name]) for name in ("objects", "candidates"))
-    return Item(row["relation"], *lists, sentences, row["subject"], row["subject_id"], tuple(row["object_ids"]))
+    right, choices, ids = (tuple(row[name]) for name in ("objects", "candidates", "object_ids"))
+    return Item(row["relation"], right, choices, sentences, row["subject"], row["subject_id"], ids)
 
 
 def _sorted_out(items: Iterable[Item]) -> tuple[list[Item], Counter[str]]:

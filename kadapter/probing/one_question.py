@@ -16,7 +16,7 @@ from kadapter.probing.encoding import log_likelihoods, terms, tokens_of
 from kadapter.probing.items import BLANK
 from kadapter.probing.language_model import LanguageModel
 from kadapter.probing.plugged import both_of
-from kadapter.probing.scoring import TOO_LONG, filled, limit_of
+from kadapter.probing.scoring import TOO_LONG, filled, limit_of, word_of
 
 _BLANKS = re.compile(r"\[MASK\]|<mask>|\[Y\]", re.IGNORECASE)
 
@@ -72,7 +72,7 @@ def _words(model: LanguageModel, sentence: str, top: int) -> list[dict[str, Any]
     [(_, values)] = log_probabilities(model, [_prompt(model, sentence)])
     best = values[0].topk(min(top, values.shape[-1]))
     return [
-        {"answer": model.tokenizer.decode([int(token)]).strip(), "probability": float(value.exp())}
+        {"answer": word_of(model, int(token)), "probability": float(value.exp())}
         for value, token in zip(best.values, best.indices, strict=True)
     ]
 
@@ -84,7 +84,7 @@ def _prompt(model: LanguageModel, sentence: str) -> Prompt:
     if len(tokens.ids) > limit_of(model):
         raise ConfigError(f"the question has {len(tokens.ids)} tokens: {TOO_LONG} ({limit_of(model)})")
     if not model.causal:
-        return Prompt(tokens.ids, (tokens.ids.index(int(model.tokenizer.mask_token_id)),))  # type: ignore[arg-type]
+        return Prompt(tokens.ids, (tokens.ids.index(int(model.tokenizer.mask_token_id)),))
     last = max(tokens.inside(None), default=-1 if model.start is None else 0)
     if last < 0:
         raise ConfigError(

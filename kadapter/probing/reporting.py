@@ -119,13 +119,15 @@ def lines_of(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
 def cells(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Give a report as the heads of a table's columns and its rows, in percent: all first, then the relations.
 
-    The last column is the first metric with its interval: of the difference, where there are two models.
+    The last column is the first metric with its interval: of the difference, where there are two models. `every` is in
+    the report alone.
     """
-    overall, models, metrics = report["overall"], report["models"], report["metrics"]
+    overall, models = report["overall"], report["models"]
+    metrics = [metric for metric in report["metrics"] if metric != "every"]
     arrow = f": {' → '.join(models)}" if len(models) > 1 else ""
     heads = ["relation", "facts", "chance", *(f"{metric}{arrow}" for metric in metrics)]
     heads.append(f"{metrics[0]}, {DIFFERENCE if len(models) == 2 else 'interval'}")
-    rows = [("all, by fact", overall, overall["micro"]), ("all, by relation", overall, overall["macro"])]
+    rows = [("by fact", overall, overall["micro"]), ("by relation", overall, overall["macro"])]
     rows += [(name, said, said) for name, said in report["relations"].items()]
     return heads, [_row(name, said, found, models, metrics) for name, said, found in rows]
 

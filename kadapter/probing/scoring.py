@@ -127,9 +127,14 @@ def _ask_vocabulary(model: LanguageModel, questions: Sequence[Question]) -> Iter
 
 
 def _open(model: LanguageModel, question: Question, values: Tensor) -> Answer:
-    said = model.tokenizer.decode([int(values.argmax())]).strip()
+    said = word_of(model, int(values.argmax()))
     right = sorted(question.right)
     return Answer(said, rank_of(values, right), len(values), len(right))
+
+
+def word_of(model: LanguageModel, token: int) -> str:
+    """Give a token as a word."""
+    return str(model.tokenizer.decode([token])).strip()
 
 
 def _ask_lists(model: LanguageModel, questions: Sequence[Question], mean: bool) -> list[tuple[int, Answer]]:

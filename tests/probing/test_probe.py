@@ -59,7 +59,7 @@ def test_two_models_side_by_side(masked, items):
     assert report["overall"]["micro"]["difference"]["p@1"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
     heads, rows = cells({"probe": "own", **report})
     assert heads[3] == "p@1: without → with"
-    assert [row[0] for row in rows] == ["all, by fact", "all, by relation", "r0", "r1"]
+    assert [row[0] for row in rows] == ["by fact", "by relation", "r0", "r1"]
     assert all(len(row) == len(heads) for row in rows)
     lines = list(lines_of(results))
     assert len(lines) == 10
