@@ -76,15 +76,15 @@ def load_knowledge(source: Mapping[str, Any], registry: Registry | None = None) 
     own = {name: value for name, value in source.items() if name not in common}
     config: Any = make_config(kind.Config, own, owner=f"source '{kind.name}'")
     knowledge = kind(config).load(Path(options.path) if options.path is not None else None, options.seed)
-    _check_splits(kind.name, knowledge.splits)
+    _check_splits(kind.name, knowledge.splits, knowledge.recalled)
     return knowledge
 
 
-def _check_splits(source: str, splits: DatasetDict) -> None:
+def _check_splits(source: str, splits: DatasetDict, recalled: bool) -> None:
     missing = [name for name in SPLITS if name not in splits]
     if missing:
         raise ConfigError(f"source '{source}' gives no split {', '.join(missing)}; it must give {', '.join(SPLITS)}")
-    if all({"subject_id", "object_id"} <= set(splits[name].column_names) for name in SPLITS):
+    if not recalled and all({"subject_id", "object_id"} <= set(splits[name].column_names) for name in SPLITS):
         check_no_pair_shared(DatasetDict({name: splits[name] for name in SPLITS}))
 
 

@@ -21,11 +21,12 @@ class Knowledge:
     """What a source gave: rows in splits, and their provenance.
 
     Attributes:
-        splits: at least `train`, `validation` and `test`; no fact is in two of them.
+        splits: at least `train`, `validation` and `test`; no fact is in two of them, unless it is `recalled`.
         skipped: how many records were left out, by reason.
         licence: under which licence the data stands.
         content_hash: of the rows, when the source knows it; else they are all read for it.
         origin: what else is known of where the rows come from, ready for JSON; adapters trained on them keep it.
+        recalled: whether validation and test ask for what was taught, in other words.
     """
 
     splits: DatasetDict
@@ -33,6 +34,7 @@ class Knowledge:
     licence: str
     content_hash: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
+    recalled: bool = False
 
 
 class KnowledgeSource(ABC):

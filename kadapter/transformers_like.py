@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    from transformers import GenerationConfig, PretrainedConfig
 
     from kadapter.backbone import Backbone
 
@@ -39,6 +39,11 @@ class TransformersLike:
     def dtype(self) -> torch.dtype:
         """In which the backbone computes."""
         return self.backbone.model.dtype
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How the backbone's checkpoint says that it generates."""
+        return self.backbone.lm_head.model.generation_config
 
     def can_generate(self) -> bool:
         """Say whether text can be generated: by a causal backbone."""

@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-from kadapter import Backbone, BackboneError, KnowledgeModel, load_backbone
+from kadapter import Backbone, BackboneError, KnowledgeModel, default_registry, load_backbone
+from kadapter.task import build_task
 from kadapter.testing import save_tiny_backbone, tiny_backbone, tiny_batch
 
 MASKED = [
@@ -161,3 +162,21 @@ def test_a_head_whose_files_are_gone_says_so(saved):
         path.unlink()
     with pytest.raises(BackboneError, match="cannot be loaded"):
         assert backbone.lm_head
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["splade-tiny", "smollm2"])
+def test_real_checkpoints_give_the_logits_of_transformers_bit_for_bit(name):
+    backbone = load_backbone(name)
+    auto = AutoModelForCausalLM if backbone.info.causal else AutoModelForMaskedLM
+    whole = auto.from_pretrained(default_registry().backbones[name].locate(), dtype=torch.float32).eval()
+    sentences = ["Paris is the capital of France.", "Bread is baked in the morning by the baker's eldest son."]
+    batch = tiny_batch(backbone, sentences, padding_side="right")
+    model = KnowledgeModel(backbone, task=build_task({"name": "causal-lm" if backbone.info.causal else "masked-lm"}))
+    with torch.no_grad():
+        wanted = whole(**batch).logits
+        assert torch.equal(model.eval()(**batch).logits, wanted)
+    model.plug("facts", {"type": "k-adapter", "reads": [1]})
+    model.recompose({"name": "residual"})
+    with torch.no_grad():
+        assert torch.equal(model.eval()(**batch).logits, wanted), "an adapter that was never trained"

@@ -59,6 +59,9 @@ def build(
     path, output, told = Path(path), Path(output), told or (lambda _: None)
     if num_proc < 1 or piece < 1:
         raise DataError(f"num_proc is {num_proc}, piece {piece}", "give 1 or more of both")
+    if options.split_by == "phrasing":
+        fix = "let the source `graph` say the triples as they are read, or hold out something else"
+        raise DataError("a data set that is built holds facts out, not phrasings", fix)
     inputs = hash_inputs(path, options)
     key = build_key(inputs, options, seed, piece)
     if output.exists():

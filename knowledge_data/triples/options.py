@@ -9,7 +9,7 @@ from knowledge_data.errors import DataError
 
 ObjectiveName = Literal["relation", "cloze", "choice", "description", "typing"]
 
-SplitBy = Literal["pair", "entity", "relation"]
+SplitBy = Literal["pair", "entity", "relation", "phrasing"]
 """What is held out."""
 
 _ENTITY_OBJECTIVES = ("description", "typing")
@@ -24,8 +24,8 @@ class GraphOptions:
         templates: YAML file with the phrasings of each relation; null says relations by the labels of `relations`.
         objective: what is asked: which `relation` holds, the hidden object as a `cloze`, or as a `choice`, which
             `description` fits an entity, or its types (`typing`).
-        split: what is held out: `pair`, `entity` or `relation`; null is `entity` for descriptions and types, else
-            `pair`.
+        split: what is held out: `pair`, `entity` or `relation`; or `phrasing`, for clozes alone: every fact is taught,
+            some are asked again, in the phrasings for a test. Null is `entity` for descriptions and types, else `pair`.
         validation, test: shares of the pairs, entities or relations.
         phrasings: in how many ways each training triple is said; validation and test say it once.
         negatives: how many false rows for each true one, for relations (`no_relation`) and descriptions.
@@ -69,6 +69,8 @@ class GraphOptions:
         _check("negatives", self.negatives, 0 <= self.negatives < 100, "0 or more, and under 100")
         _check("choices", self.choices, self.choices >= 2, "2 or more")
         _check("limit", self.limit, self.limit is None or self.limit >= 1, "1 or more, or null")
+        recalled = self.split == "phrasing" and self.objective != "cloze"
+        _check("split", self.split, not recalled, "pair, entity or relation, or the objective cloze")
         if self.objective in _ENTITY_OBJECTIVES:
             fix = "leave split out, or say entity: what is asked is about an entity, which must be new in a test"
             _check("split", self.split, self.split in (None, "entity"), f"entity for {self.objective}", fix)

@@ -32,6 +32,7 @@ class Splitter:
     - `entity`: a fact is in `test` when one of its entities is a test entity; else in `validation` when one is a
       validation entity. So every test fact is about an entity that is nowhere else.
     - `relation`: the relations of `test` are nowhere else.
+    - `phrasing`: as by pair, of what is asked; it is taught as well.
 
     Attributes:
         by: what is held out.
@@ -71,7 +72,7 @@ class Splitter:
 
     def __call__(self, subject: str, relation: str, object_: str) -> SplitName:
         """Give the split of a triple. By relation, its pair may be elsewhere too: see `split_triples`."""
-        if self.by == "pair":
+        if self.by in ("pair", "phrasing"):
             return self.pair(subject, object_)
         if self.by == "relation":
             return self._turns[relation]

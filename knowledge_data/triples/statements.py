@@ -92,7 +92,13 @@ class Statements:
             if typing:
                 yield from self._mentions(split, triple)
             else:
-                yield self._said(split, triple, triple.relation)
+                yield from self._stated(split, triple, triple.relation)
+
+    def _stated(self, split: SplitName, triple: Triple, label: str) -> Iterator[Statement]:
+        """State a triple in its split, and in training too where only phrasings are held out."""
+        if self._split.by == "phrasing" and split != "train":
+            yield self._said("train", triple, label)
+        yield self._said(split, triple, label)
 
     def _told(self, facts: Sequence[Triple]) -> Iterator[Statement]:
         """State the facts and, for relations, deny others."""
@@ -103,7 +109,7 @@ class Statements:
                 if self._options.objective == "typing":
                     yield from self._mentions(split, triple)
                 else:
-                    yield self._said(split, triple, NO_RELATION if triple in false else triple.relation)
+                    yield from self._stated(split, triple, NO_RELATION if triple in false else triple.relation)
 
     def _false(self, facts: Sequence[Triple], drawn: Sequence[Triple]) -> Iterator[Triple]:
         falsehoods = self._falsehoods(facts)

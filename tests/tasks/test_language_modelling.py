@@ -26,7 +26,7 @@ ADAPTER = {"type": "k-adapter", "reads": [1, 3], "transformer_layers": 1}
 
 class TestMaskedLM(TaskContract):
     options = MASKED
-    families = ("roberta", "distilbert")
+    families = ("roberta", "bert")
 
 
 class TestMaskedLMOfCutTexts(TaskContract):
@@ -251,6 +251,7 @@ def facts(folder, count=48):
         "path": str(folder / "triples.tsv"),
         "templates": str(folder / "templates.yaml"),
         "objective": "cloze",
+        "split": "phrasing",
     }
 
 

@@ -42,7 +42,8 @@ class Graph(KnowledgeSource):
             "dropped": dict(made.report.skipped),
             "seed": seed,
         }
-        return Knowledge(made.splits, made.report.skipped, options.licence or _UNSAID, origin=origin)
+        recalled = options.split_by == "phrasing"
+        return Knowledge(made.splits, made.report.skipped, options.licence or _UNSAID, "", origin, recalled)
 
 
 def _build(folder: Path) -> Path:

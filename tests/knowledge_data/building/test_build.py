@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from datasets import load_from_disk
@@ -153,6 +154,11 @@ def test_what_is_built_is_not_built_again(tmp_path):
     told = []
     assert build(TRIPLES, tmp_path / "built", STREAMED, told=told.append) == first
     assert told == []
+
+
+def test_phrasings_cannot_be_held_out_of_what_is_built(tmp_path):
+    with pytest.raises(DataError, match=r"holds facts out, not phrasings; let the source `graph`"):
+        build(TRIPLES, tmp_path / "built", replace(STREAMED, objective="cloze", split="phrasing"))
 
 
 def test_what_lies_there_is_not_overwritten(tmp_path):

@@ -117,6 +117,18 @@ def test_a_limit_takes_whole_pairs(harbour):
     assert len(rows) == sum(frozenset((fact.subject, fact.object)) in drawn for fact in FACTS)
 
 
+@pytest.mark.parametrize("limit", [None, 30])
+def test_where_phrasings_are_held_out_every_fact_is_taught_and_some_are_asked_again(harbour, limit):
+    splits = harbour(objective="cloze", split="phrasing", limit=limit).splits
+    facts = {name: {(r["subject_id"], r["relation"], r["object_id"]) for r in rows} for name, rows in splits.items()}
+    assert facts["test"] | facts["validation"] < facts["train"]
+    assert not facts["test"] & facts["validation"]
+    assert len(facts["train"]) == (len(FACTS) if limit is None else 30)
+    held = {"One finds {subject} at the quay of {object}.", "At the helm of the {object} stands {subject}."}
+    assert held & {*splits["test"]["phrasing"]}
+    assert not held & {*splits["train"]["phrasing"], *splits["validation"]["phrasing"]}
+
+
 # --- other objectives
 
 
@@ -218,6 +230,7 @@ WRONG = [
     ({"limit": 0}, "limit is 0; it must be 1 or more, or null"),
     ({"objective": "typing", "types": None}, "objective 'typing' needs to know the types of entities; give the side"),
     ({"objective": "description", "descriptions": None}, "needs to know the descriptions of entities"),
+    ({"split": "phrasing"}, "split is 'phrasing'; it must be pair, entity or relation, or the objective cloze"),
     ({"objective": "typing", "split": "pair"}, "split is 'pair'; it must be entity for typing; leave split out"),
 ]
 
