@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kadapter.adapter import Adapter, BackboneInfo, HiddenStates, LowRank, build_adapter
-    from kadapter.backbone import Backbone, BackboneAlias, load_backbone
+    from kadapter.backbone import Backbone, BackboneAlias
     from kadapter.comparison import compare
     from kadapter.composing import compose
     from kadapter.composition import Composition
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kadapter.hub import push_to_hub
     from kadapter.importing import export_adapter, import_adapter
     from kadapter.knowledge import Knowledge, KnowledgeModule, KnowledgeSource, weights_in
+    from kadapter.loading import load_backbone
     from kadapter.model import KnowledgeModel
     from kadapter.probing import probe
     from kadapter.recipe import Recipe
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adapter": ["Adapter", "BackboneInfo", "HiddenStates", "LowRank", "build_adapter"],
-    "backbone": ["Backbone", "BackboneAlias", "load_backbone"],
+    "backbone": ["Backbone", "BackboneAlias"],
     "comparison": ["compare"],
     "composing": ["compose"],
     "composition": ["Composition"],
@@ -52,6 +53,7 @@ _HOMES = {
     "hub": ["push_to_hub"],
     "importing": ["export_adapter", "import_adapter"],
     "knowledge": ["Knowledge", "KnowledgeModule", "KnowledgeSource", "weights_in"],
+    "loading": ["load_backbone"],
     "model": ["KnowledgeModel"],
     "probing": ["probe"],
     "recipe": ["Recipe"],

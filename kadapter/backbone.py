@@ -1,10 +1,9 @@
-"""The frozen model: load any transformers model, find its layers, run it once and keep what is read."""
+"""The frozen model: find the layers of any transformers model, run it once and keep what is read."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -16,17 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from kadapter.adapter import TUNED, BackboneInfo, HiddenStates, LayerCall
-from kadapter.errors import BackboneError, UnknownNameError
-from kadapter.hub import Access, check_there, commit_of, first_line, hub_id, why
+from kadapter.errors import BackboneError
 from kadapter.inputs import Inputs
-from kadapter.lm_head import LanguageModelHead, load_language_model
-from kadapter.registry import Registry, default_registry
 from kadapter.sites import find_sites
 from kadapter.taps import Editor, Enough, Outline, Pass, drop_taps, set_taps, take, trunk_of
 
 if TYPE_CHECKING:
     from transformers import Cache, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-    from typing_extensions import Unpack
+
+    from kadapter.lm_head import LanguageModelHead
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,9 @@ class Backbone(nn.Module):
         Raises:
             BackboneError: the family or the checkpoint has none.
         """
+        # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+        from kadapter.lm_head import LanguageModelHead
+
         if not self._lm_head:
             if self._language_model is None:
                 raise BackboneError(f"backbone '{self.info.name}' was built without `language_model`; give it one")
@@ -208,97 +208,6 @@ class Backbone(nn.Module):
                 return self.model(**inputs).last_hidden_state
             except Enough:
                 return None
-
-
-def load_backbone(
-    name: str | Path, registry: Registry | None = None, revision: str | None = None, **access: Unpack[Access]
-) -> Backbone:
-    """Load a backbone by alias, folder or hub id, in float32, frozen. Code that a repository brings is never run.
-
-    Args:
-        name: an alias, a folder, or "user/name" or "user/name@revision" on the Hugging Face Hub.
-        registry: where aliases are looked up; by default, what is installed.
-        revision: branch, tag or commit on the Hub; `info.revision` says the commit that was loaded.
-        access: how the Hub is reached: `token`, `cache_dir`, `local_files_only`, `force_download`.
-
-    Raises:
-        BackboneError: nothing of that name can be loaded.
-    """
-    from transformers import AutoModel, AutoTokenizer
-
-    registry = registry or default_registry()
-    alias = _alias(str(name), registry)
-    if alias is None and (said := hub_id(name)):
-        name, revision = said[0], revision or said[1]
-    try:
-        check_there("" if alias else str(name))
-        place = alias.locate() if alias else name
-        commit = commit_of(place, revision, **access)
-        options: dict[str, Any] = {"revision": commit or revision or "main", "trust_remote_code": False, **access}
-        model, loading = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True, **options)
-        tokenizer = AutoTokenizer.from_pretrained(place, **options)
-        layers, sites, on_hub = (alias.layers, alias.sites, alias.hub_id) if alias else (None, None, _hub_id(name))
-        whole = partial(load_language_model, place, model.config, **options)
-        backbone = Backbone(model, tokenizer, str(name), layers, sites, on_hub, commit, whole)
-    except BackboneError:
-        raise
-    except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
-        raise BackboneError(_cannot_load(str(name), error, registry)) from error
-    _check_whole(backbone, model, loading["missing_keys"])
-    _settle(tokenizer)
-    return backbone
-
-
-def _alias(name: str, registry: Registry) -> BackboneAlias | None:
-    """Give the alias of that name; None when it is none, but ConflictError when two plugins give it."""
-    try:
-        return registry.backbones[name]
-    except UnknownNameError:
-        return None
-
-
-def _hub_id(name: str | Path) -> str | None:
-    return None if Path(name).exists() else str(name)
-
-
-def _check_whole(backbone: Backbone, model: nn.Module, missing: Iterable[str]) -> None:
-    """Raise BackboneError where transformers only warns: random layers, a tokenizer without words."""
-    layers = next(name for name, module in model.named_modules() if module is backbone.layers)
-    untrained = sorted(name for name in missing if name.startswith(f"{layers}."))
-    if untrained:
-        raise BackboneError(
-            f"backbone '{backbone.info.name}' lacks weights of its layers ({len(untrained)}, such as {untrained[0]}); "
-            f"its config.json and its weights do not fit, save or download it again"
-        )
-    if backbone.tokenizer.vocab_size <= len(backbone.tokenizer.all_special_tokens):
-        raise BackboneError(
-            f"backbone '{backbone.info.name}' comes without a tokenizer; save its tokenizer into the same folder"
-        )
-    if not backbone.tokenizer.is_fast:
-        raise BackboneError(
-            f"the tokenizer of backbone '{backbone.info.name}' does not say where in the text its tokens lie; "
-            f"save the fast one of its family (tokenizer.json) into the same folder"
-        )
-
-
-def _cannot_load(name: str, error: Exception, registry: Registry) -> str:
-    causes = (error, error.__cause__, error.__context__)
-    reason = next(filter(None, (why(cause) for cause in causes if cause is not None)), None) or first_line(error)
-    there = sorted(registry.backbones)
-    near = difflib.get_close_matches(name, there, n=1)
-    meant = f"; did you mean '{near[0]}'?" if near else ""
-    return (
-        f"backbone '{name}' cannot be loaded ({reason}); give an alias ({', '.join(there)}), "
-        f"a folder that holds a transformers model, or the id of one on the Hub{meant}"
-    )
-
-
-def _settle(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Let it pad, and cut at the end."""
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    # Tasks say what they lost as past the end.
-    tokenizer.truncation_side = "right"
 
 
 def _find_layers(model: nn.Module, path: str | None) -> nn.ModuleList:

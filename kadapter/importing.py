@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from kadapter.adapter import build_adapter
-from kadapter.backbone import Backbone, load_backbone
+from kadapter.backbone import Backbone
 from kadapter.composing import backbone_of
 from kadapter.files import check_free, folder_written_whole
 from kadapter.foreign import unpacked
 from kadapter.formats import Imported, build_format
+from kadapter.loading import load_backbone
 from kadapter.model import KnowledgeModel
 from kadapter.naming import as_name, check_name, own_name
 from kadapter.registry import Registry, default_registry

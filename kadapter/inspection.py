@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kadapter.adapter import BackboneInfo
-from kadapter.backbone import load_backbone
 from kadapter.errors import BackboneError, UnknownNameError
 from kadapter.files import read_json, read_text
 from kadapter.hub import find_saved, hub_id
+from kadapter.loading import load_backbone
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import describe_adapter, read_tensors
 

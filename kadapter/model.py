@@ -14,11 +14,12 @@ from transformers.utils.generic import ModelOutput
 
 from kadapter.adapter import Adapter
 from kadapter.attention import TextAttention, attention_of, mean_attention
-from kadapter.backbone import Backbone, load_backbone
+from kadapter.backbone import Backbone
 from kadapter.composition import Composition, build_composition
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
 from kadapter.generation import Writes
 from kadapter.hub import Access, Pushable
+from kadapter.loading import load_backbone
 from kadapter.naming import Pluggable, check_name, named
 from kadapter.passes import CleanPass, run
 from kadapter.registry import Registry, default_registry

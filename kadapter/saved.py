@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from kadapter.adapter import Adapter, BackboneInfo
-from kadapter.backbone import Backbone, load_backbone
+from kadapter.backbone import Backbone
 from kadapter.card import model_card
 from kadapter.files import inside, write_json, write_text
 from kadapter.hub import Access, Fetched, check_there, find_saved, hub_id
+from kadapter.loading import load_backbone
 from kadapter.naming import check_name
 from kadapter.registry import Registry
 from kadapter.storage import (

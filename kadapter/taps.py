@@ -324,8 +324,10 @@ def _untap(module: nn.Module) -> None:
 
 
 def drop_taps(copy: nn.Module) -> nn.Module:
-    """Make a copy of a layer or norm a module of its own."""
+    """Make a copy of a layer or norm a module of its own: nobody who listens to the layer hears it."""
     for module in copy.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
         if isinstance(module.__dict__.get("forward"), _Tap):
             del module.forward
     return copy

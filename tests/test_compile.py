@@ -41,6 +41,19 @@ def test_a_pass_is_one_graph(tiny, editors, adapters):
 
 
 @torch.no_grad()
+def test_copies_of_a_backbone_whose_states_transformers_was_asked_for_are_traced(tiny):
+    """transformers hangs hooks into a model that is asked for its states, which cannot be followed in a copy."""
+    backbone = tiny("bert")
+    batch = tiny_batch(backbone)
+    backbone.model(**batch, output_hidden_states=True, output_attentions=True)
+    model = KnowledgeModel(backbone).eval()
+    fill_randomly(model.plug("it", {"type": "k-adapter"}))
+    found, expected = (run(**batch).features["it"] for run in (compiled(model), model))
+    real = batch["attention_mask"].bool()
+    assert_close(found[real], expected[real], "compiled")
+
+
+@torch.no_grad()
 def test_what_is_compiled_and_what_is_not_can_take_turns(tiny):
     backbone = tiny("roberta")
     model = KnowledgeModel(backbone).eval()

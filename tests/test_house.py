@@ -38,6 +38,7 @@ LAYERS = [
         "generation",
         "hub",
         "lm_head",
+        "loading",
         "naming",
         "passes",
         "saved",

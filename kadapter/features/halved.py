@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from kadapter.backbone import Backbone
 
@@ -36,6 +35,9 @@ class Halved:
                 weight.data = data
 
     def _weights(self) -> list[nn.Parameter]:
+        # Here and not above: it takes seconds to import, which a list of plugins need not wait for.
+        from transformers.pytorch_utils import Conv1D
+
         products = (module for module in self._backbone.layers.modules() if type(module) in (nn.Linear, Conv1D))
         found = (weight for module in products for weight in module.parameters(recurse=False))
         return list(dict.fromkeys(weight for weight in found if weight.dtype == torch.float32))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import knowledge_data as kd
-from kadapter import ConfigError, Knowledge, KnowledgeSource, load_knowledge
+from kadapter import ConfigError, Knowledge, KnowledgeSource
 from kadapter.builtin.sources.places import place_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class BesideText(KnowledgeSource):
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read both; the text goes to the training split alone, which it does not score."""
         from datasets import concatenate_datasets
+
+        # Here and not above: it imports datasets, which a list of plugins need not wait for.
+        from kadapter import load_knowledge
 
         known = load_knowledge({"seed": seed, **self.config.knowledge})
         read = kd.read_text(place_of(self, path))
