@@ -333,6 +333,22 @@ def test_transformers_pipeline_fills_masks_with_the_same_answers():
     assert pipeline("fill-mask", model=model, tokenizer=backbone.tokenizer)(text) != theirs
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_pipeline_generates_the_same_text():
+    backbone = tiny_backbone("llama")
+    model = KnowledgeModel(backbone, task=build_task(CAUSAL)).eval()
+    prompt, options = "the river", {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None}
+    whole = backbone._language_model(True).eval()
+    theirs = pipeline("text-generation", model=whole, tokenizer=backbone.tokenizer)(prompt, **options)
+    assert pipeline("text-generation", model=model, tokenizer=backbone.tokenizer)(prompt, **options) == theirs
+    model.plug("facts", ADAPTER)
+    model.recompose({"name": "sum"})
+    model.eval()
+    [ours] = pipeline("text-generation", model=model, tokenizer=backbone.tokenizer)(prompt, **options)
+    assert ours["generated_text"].startswith(prompt)
+    assert [ours] != theirs
+
+
 def test_a_model_is_given_its_task_when_it_is_loaded(tmp_path):
     folder = save_tiny_backbone("bert", tmp_path / "backbone", causal=False)
     model = KnowledgeModel.from_pretrained(folder, task=MASKED)

@@ -56,7 +56,7 @@ class BesideText(KnowledgeSource):
 
     def load(self, path: Path | None, seed: int) -> Knowledge:
         """Read both; the text goes to the training split alone, which it does not score."""
-        from datasets import concatenate_datasets
+        from datasets import DatasetDict, concatenate_datasets
 
         # Here and not above: it imports datasets, which a list of plugins need not wait for.
         from kadapter import load_knowledge
@@ -66,7 +66,8 @@ class BesideText(KnowledgeSource):
         passages = read.rows
         if self.config.limit is not None:
             passages = kd.draw(passages, kd.by_text(passages), seed, self.config.limit)
-        splits = known.splits.map(lambda row: {"hold": False})
+        marked = {name: rows.add_column("hold", [False] * rows.num_rows) for name, rows in known.splits.items()}
+        splits = DatasetDict(marked)
         splits["train"] = concatenate_datasets([splits["train"], _like(splits["train"], passages)])
         skipped = {**known.skipped, **read.report.skipped}
         return replace(known, splits=splits, skipped=skipped, content_hash="")
