@@ -98,7 +98,7 @@ def test_both_install_commands_are_shown_and_run_by_ci():
     assert shown >= INSTALLING
     # `fresh NAME REQUIREMENTS` installs a file of requirements into a new environment.
     assert 'pip install -q -r "requirements/$2.txt"' in script
-    for done in ("fresh user demo", "inside user kadapter demo", "-r requirements/dev.txt", "inside user pytest -q"):
+    for done in ("fresh user demo", "inside user kadapter demo", "-r requirements/dev.txt", "inside user $tests"):
         assert f"{done}\n" in script or f"{done} --output" in script
 
 
