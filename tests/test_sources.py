@@ -336,3 +336,38 @@ def test_relation_files_can_be_drawn_from_in_whole_pairs(name):
     assert sum(map(len, drawn.values())) == 8 < sum(map(len, every.values()))
     rows = [row for rows in drawn.values() for row in rows]
     assert all(row in [row for rows in every.values() for row in rows] for row in rows)
+
+
+# --- text beside knowledge
+
+HARBOUR = sample_path("harbour")
+CLOZES = {
+    "name": "graph",
+    "path": str(HARBOUR / "triples.tsv"),
+    "templates": str(HARBOUR / "templates.yaml"),
+    "labels": str(HARBOUR / "labels.tsv"),
+    "objective": "cloze",
+}
+
+
+@pytest.mark.parametrize("split", ["pair", "phrasing"])
+@pytest.mark.parametrize("limit", [None, 5])
+def test_text_beside_knowledge_is_marked_and_in_training_alone(split, limit):
+    alone = load_knowledge({**CLOZES, "split": split})
+    source = {"name": "beside-text", "path": str(sample_path("text")), "knowledge": {**CLOZES, "split": split}}
+    beside = load_knowledge({**source, "limit": limit})
+    for name in ("validation", "test"):
+        assert not any(beside.splits[name]["hold"])
+        assert beside.splits[name].remove_columns("hold").to_list() == alone.splits[name].to_list()
+    train = beside.splits["train"]
+    taught, held = (train.filter(lambda hold, wanted=wanted: hold == wanted, input_columns="hold") for wanted in (0, 1))
+    assert taught.remove_columns("hold").to_list() == alone.splits["train"].to_list()
+    passages = sample_path("text").read_text(encoding="utf-8").splitlines()
+    assert set(held["text"]) <= set(passages)
+    assert len(held) == (limit or len(passages))
+    assert beside.recalled == (split == "phrasing")
+
+
+def test_text_beside_nothing_is_an_error():
+    with pytest.raises(ConfigError, match="knowledge has no name; say which source teaches"):
+        load_knowledge({"name": "beside-text", "path": str(sample_path("text")), "knowledge": {}})
