@@ -97,6 +97,11 @@ class Backbone(nn.Module):
         return self._layers[0]
 
     @property
+    def has_loaded_head(self) -> bool:
+        """Whether the language-model head was asked for before."""
+        return bool(self._lm_head)
+
+    @property
     def lm_head(self) -> LanguageModelHead:
         """The checkpoint's own language-model head, masked or causal as the backbone is; loaded when first asked for.
 

@@ -21,7 +21,7 @@ from kadapter.past import Caches, Past
 from kadapter.taps import Editor, first_edited, trunk_of
 
 if TYPE_CHECKING:
-    from transformers import Cache, PreTrainedModel
+    from transformers import Cache, GenerationConfig, PreTrainedModel
 
     from kadapter.model import KnowledgeModel
 
@@ -180,7 +180,22 @@ class _Writer(GenerationMixin):
 
 
 class Writes:
-    """Lets a `KnowledgeModel` write."""
+    """Lets a `KnowledgeModel` write.
+
+    Attributes:
+        backbone: what continues texts.
+    """
+
+    backbone: Backbone
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """What the checkpoint says of writing, which pipelines ask; there from when its language-model head is."""
+        # Trainer asks as well, where no head need be loaded.
+        if not (self.backbone.info.causal and self.backbone.has_loaded_head):
+            raise AttributeError("generation_config")
+        settings: GenerationConfig = self.backbone.lm_head.model.generation_config
+        return settings
 
     def generate(self: Any, inputs: Tensor | None = None, **options: Any) -> Any:
         """Go on from prompts, as transformers' `generate` does, with all its options, whatever is plugged.

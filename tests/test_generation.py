@@ -1,10 +1,11 @@
 """Writing: transformers' `generate` over a backbone with knowledge plugged in, with caches and without."""
 
 import dataclasses
+from copy import deepcopy
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import AutoModelForCausalLM, DynamicCache, pipeline
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from kadapter import (
@@ -17,6 +18,7 @@ from kadapter import (
     hookimpl,
     load_backbone,
 )
+from kadapter.task import build_task
 from kadapter.testing import FAMILIES, fill_randomly, tiny_backbone, tiny_batch, tiny_tokenizer
 from kadapter.testing.comparing import TOLERANCE
 
@@ -225,6 +227,19 @@ def test_nothing_is_dropped_while_a_model_in_training_writes(backbones):
     expected = written(model, batch).tolist()
     assert written(model.train(), batch, seed=1).tolist() == expected
     assert model.training
+
+
+def test_a_pipeline_writes_what_generate_does(backbones):
+    model, texts = with_adapters(backbones("llama"), READING), ["a river runs by", "the harbour"]
+    tokenizer = deepcopy(model.backbone.tokenizer)
+    tokenizer.padding_side = "left"
+    with_task = KnowledgeModel(model.backbone, model.composition, build_task({"name": "causal-lm"}))
+    with_task.adapters = model.adapters
+    options = {"max_new_tokens": 10, "min_new_tokens": 10, "do_sample": False}
+    writes = pipeline("text-generation", model=with_task.eval(), tokenizer=tokenizer)
+    found = writes(texts, batch_size=2, return_tensors=True, **options)
+    expected = model.generate(**tokenizer(texts, padding=True, return_tensors="pt"), **options)
+    assert [list(text["generated_token_ids"]) for [text] in found] == expected.tolist()
 
 
 def test_an_encoder_does_not_write(tiny):
