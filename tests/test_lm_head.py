@@ -164,10 +164,12 @@ def test_a_head_whose_files_are_gone_says_so(saved):
         assert backbone.lm_head
 
 
-@pytest.mark.realdata
-@pytest.mark.parametrize("name", ["splade-tiny", "smollm2"])
+@pytest.mark.parametrize("name", ["splade-tiny", pytest.param("smollm2", marks=pytest.mark.slow)])
 def test_real_checkpoints_give_the_logits_of_transformers_bit_for_bit(name):
-    backbone = load_backbone(name)
+    try:
+        backbone = load_backbone(name)
+    except BackboneError as error:
+        pytest.skip(str(error))
     auto = AutoModelForCausalLM if backbone.info.causal else AutoModelForMaskedLM
     whole = auto.from_pretrained(default_registry().backbones[name].locate(), dtype=torch.float32).eval()
     sentences = ["Paris is the capital of France.", "Bread is baked in the morning by the baker's eldest son."]
