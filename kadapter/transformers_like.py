@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig, PretrainedConfig
+    from transformers import PretrainedConfig
 
     from kadapter.backbone import Backbone
 
@@ -40,11 +40,6 @@ class TransformersLike:
         """In which the backbone computes."""
         return self.backbone.model.dtype
 
-    @property
-    def generation_config(self) -> GenerationConfig:
-        """How the backbone's checkpoint says that it generates."""
-        return self.backbone.lm_head.model.generation_config
-
     def can_generate(self) -> bool:
         """Say whether text can be generated: by a causal backbone."""
-        return self.backbone.info.causal and hasattr(self, "generate")
+        return self.backbone.info.causal
