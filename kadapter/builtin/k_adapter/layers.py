@@ -28,8 +28,8 @@ class Residual(nn.Module):
     """What is added to the last state: a projection that starts at zero, or as much of it as a gate lets through.
 
     A gate is open or shut, and shut is exactly 0. In training it is drawn with the probability of being open, and takes
-    the gradient of that; afterwards it is open where that is over 1/2. As a mere weight it would stay small, and the
-    projection grow large instead.
+    the gradient of that; afterwards it is open where that is over 1/2. A mere weight could stay small, and
+    the projection grow large instead.
     """
 
     def __init__(self, width: int, gated: bool) -> None:
