@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         read_facts,
         row_facts,
     )
-    from knowledge_data.downstream_rows import AnswerRow, ChoiceRow, LabelledRow, TaggedRow, TypingRow
+    from knowledge_data.downstream_rows import AnswerRow, ChoiceRow, LabelledRow, TaggedRow, TextRow, TypingRow
     from knowledge_data.errors import DataError
     from knowledge_data.geonames import country_graph, geonames_rows, geonames_splits
     from knowledge_data.graphs import (
@@ -109,7 +109,7 @@ __getattr__ = names_of(
             "Aligner AlignOptions Matcher Mention Names build_alignment entities_of sentence_spans stream_texts"
         ),
         "building": "Built Fact Overlap build check_built hash_inputs overlap read_built read_facts row_facts",
-        "downstream_rows": "AnswerRow ChoiceRow LabelledRow TaggedRow TypingRow",
+        "downstream_rows": "AnswerRow ChoiceRow LabelledRow TaggedRow TextRow TypingRow",
         "errors": "DataError",
         "geonames": "country_graph geonames_rows geonames_splits",
         "graphs": (
@@ -176,6 +176,7 @@ __all__ = [
     "Selection",
     "Splitter",
     "TaggedRow",
+    "TextRow",
     "TrexOptions",
     "Triple",
     "TypingRow",

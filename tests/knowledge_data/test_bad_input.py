@@ -1,4 +1,5 @@
 import gzip
+import re
 import shutil
 
 import pytest
@@ -16,6 +17,9 @@ from knowledge_data import (
 EVERY_READER = {**READERS, **DOWNSTREAM_READERS, "conllu": read_conllu}
 
 JSON_READERS = ["fewrel", "piqa", "redocred", "squad", "tacred", "trex"]
+
+FILE_READERS = [name for name in DOWNSTREAM_READERS if name != "text"]
+"""Those that read no folder."""
 
 every_reader = pytest.mark.parametrize("reader", EVERY_READER)
 
@@ -85,10 +89,10 @@ def test_gzip_cut_short(reader, source):
 @every_reader
 def test_not_utf8(reader, source):
     message = message_of(reader, source(reader, "Curaçao".encode("latin-1")))
-    assert "is not UTF-8 text: byte 0xe7 at offset 4; save it as UTF-8" in message
+    assert re.search("is not UTF-8 text: byte 0xe7( at offset 4)?; save it as UTF-8", message)
 
 
-@pytest.mark.parametrize("reader", [*JSON_READERS, *DOWNSTREAM_READERS, "conllu", "semeval"])
+@pytest.mark.parametrize("reader", [*JSON_READERS, *FILE_READERS, "conllu", "semeval"])
 def test_a_folder_where_a_file_was_expected(reader, tmp_path):
     assert "is a folder; give the file inside it" in message_of(reader, tmp_path)
 

@@ -14,6 +14,7 @@ from knowledge_data import (
     ParseRow,
     ReadReport,
     TaggedRow,
+    TextRow,
     TypingRow,
     read_codah,
     read_conllu,
@@ -37,6 +38,7 @@ SAMPLES = {
     "sick": (LabelledRow, 12),
     "squad": (AnswerRow, 18),
     "tagged": (TaggedRow, 12),
+    "text": (TextRow, 16),
     "typing": (TypingRow, 18),
 }
 

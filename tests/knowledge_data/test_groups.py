@@ -24,6 +24,7 @@ GROUPS = {
     "sick": by_sentences,
     "squad": by_context,
     "tagged": by_words,
+    "text": by_text,
     "typing": by_text,
 }
 
