@@ -138,7 +138,7 @@ class Recipe:
         if not isinstance(values, Mapping):
             raise ConfigError(f"{owner} is not a mapping; it needs name, backbone, source, task, adapter")
         said = values.get("training")
-        training = make_config(Training, {} if said is None else said, owner=f"{owner}: training")
+        training = make_config(Training, {} if said is None else _as_texts(said), owner=f"{owner}: training")
         return make_config(cls, {**values, "training": training}, owner)
 
     @classmethod
@@ -187,6 +187,18 @@ def graph_source(graph: Path | str, templates: Path | str | None) -> dict[str, A
     """Give the options of the source `graph`."""
     said = {"name": "graph", "path": str(graph)}
     return said if templates is None else {**said, "templates": str(templates)}
+
+
+def _as_texts(training: Any) -> Any:
+    """Undo what YAML makes of `store: off` and `store_limit: 300000`: a truth value and a number."""
+    if not isinstance(training, Mapping):
+        return training
+    said = dict(training)
+    if said.get("store") is False:
+        said["store"] = "off"
+    if type(said.get("store_limit")) is int:
+        said["store_limit"] = str(said["store_limit"])
+    return said
 
 
 def _plain(value: Any) -> Any:

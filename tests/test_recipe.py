@@ -146,6 +146,12 @@ def test_entries_that_are_left_out_have_their_defaults(written):
     assert (loaded.adapter, loaded.composition, loaded.training) == (None, None, Training())
 
 
+def test_a_store_is_off_without_quotes(written):
+    text = "{name: a, backbone: b, source: {name: s}, task: {name: t}, training: {store: off, store_limit: 300000}}"
+    loaded = Recipe.load(written(text)).training
+    assert (loaded.store, loaded.store_limit) == ("off", "300000"), "to YAML these are a truth value and a number"
+
+
 def test_a_learning_rate_may_be_written_without_a_point(written):
     text = "{name: a, backbone: b, source: {name: s}, task: {name: t}, adapter: null, training: {learning_rate: 3e-4}}"
     assert Recipe.load(written(text)).training.learning_rate == 3e-4
