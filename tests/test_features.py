@@ -4,13 +4,14 @@ import json
 import os
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import torch
 
 from kadapter import StorageError, UnknownNameError
 from kadapter.features import FeatureStore, FrozenStates, RowSet, folder, rows_of
-from kadapter.testing import SENTENCES, tiny_batch
+from kadapter.testing import SENTENCES, tiny_backbone, tiny_batch
 from kadapter.testing.comparing import assert_close, assert_same
 
 READS, BORROWS = frozenset({0, 2, 4}), frozenset({2, 3})
@@ -395,6 +396,72 @@ def test_a_user_that_died_does_not_block(rows, llama, tmp_path):
     assert list(tmp_path.glob("[!.]*")) == []
 
 
+def test_a_mark_that_cannot_be_touched_is_somebodys(rows, llama, tmp_path):
+    store = FeatureStore(tmp_path)
+    with store.opened(FrozenStates(llama), [rows]) as folders:
+        store.fill(folders, frozenset({2}), FrozenStates(llama))
+        key = folders[0].path.name
+    # Whoever it is, even root cannot open a folder as a file.
+    (tmp_path / ".used" / f"{key}.0123").mkdir()
+    assert [entry.busy for entry in store.entries()] == [True]
+    with pytest.raises(StorageError, match=f"a run uses '{key}'"):
+        store.remove([key])
+
+
+def test_files_that_come_and_go_do_not_disturb_a_list(rows, fill, tmp_path, monkeypatch):
+    store, is_file = FeatureStore(tmp_path), Path.is_file
+    half = fill(store, rows).path / ".state-002-00000.safetensors.99.part"
+    [before] = store.entries()
+    half.touch()
+
+    def gone_when_looked_at(path):
+        there = is_file(path)
+        if path == half:
+            half.unlink()
+        return there
+
+    monkeypatch.setattr(Path, "is_file", gone_when_looked_at)
+    assert [entry.bytes for entry in store.entries()] == [before.bytes]
+
+
+def test_a_key_may_be_said_twice(rows, llama, tmp_path):
+    store, frozen = FeatureStore(tmp_path), FrozenStates(llama)
+    with store.opened(frozen, [rows]) as folders:
+        store.fill(folders, frozenset({2}), frozen)
+        key = folders[0].path.name
+    assert [entry.key for entry in store.remove([key, key])] == [key]
+
+
+def test_nothing_goes_for_what_would_not_fit_all_the_same(rows, other_rows, llama, tmp_path, monkeypatch):
+    store, frozen = FeatureStore(tmp_path), FrozenStates(llama)
+    with store.opened(frozen, [rows]) as folders:
+        store.fill(folders, READS, frozen)
+    before = contents(tmp_path)
+    with store.opened(frozen, [other_rows]) as folders, pytest.raises(StorageError, match="raise --store-limit"):
+        FeatureStore(tmp_path, "3KB").fill(folders, READS, frozen)
+    monkeypatch.setattr(FeatureStore, "_free", lambda self: -1_000_000)
+    with store.opened(frozen, [other_rows]) as folders, pytest.raises(StorageError, match="choose another --store"):
+        store.fill(folders, READS, frozen)
+    assert contents(tmp_path) == before
+
+
+def test_what_is_half_filled_needs_room_for_the_other_half_only(rows, llama, small_shards, tmp_path, capsys):
+    store, frozen = FeatureStore(tmp_path), FrozenStates(llama)
+    with store.opened(frozen, [rows]) as folders:
+        store.fill(folders, READS, frozen)
+        whole = store.entries()[0].bytes
+        # The last shard of the last state, which comes last in the list too.
+        shards(tmp_path)[-1].unlink()
+        note = folders[0].path / "features.json"
+        said = json.loads(note.read_text())
+        said["shards"].popitem()
+        note.write_text(json.dumps(said))
+        capsys.readouterr()
+        FeatureStore(tmp_path, str(whole + 100)).fill(folders, READS, frozen)
+    tokens = rows.rows[-1].shape[1]
+    assert capsys.readouterr().err.startswith(f"feature store: {tokens * 128 / 1000:.3g} KB in")
+
+
 def test_a_disk_that_is_full_is_said_before(rows, fill, tmp_path, monkeypatch):
     monkeypatch.setattr(FeatureStore, "_free", lambda self: 10)
     with pytest.raises(StorageError, match=r"has 10 B free; choose another --store, or train without \(--store off\)"):
@@ -427,12 +494,49 @@ def test_the_key_follows_weights_data_and_precision(tiny, rows, other_rows, tmp_
     assert len(keys) == 4
 
 
+def _norm(model):
+    model.norm.weight.mul_(2)
+
+
+def _one_token(model):
+    model.embed_tokens.weight[6].mul_(2)
+
+
+def _a_little(model):
+    model.layers[0].mlp.up_proj.weight.mul_(1 + 1e-6)
+
+
+def _configuration(model):
+    model.config.rms_norm_eps = 0.1
+
+
+@pytest.mark.parametrize("changed", [_norm, _one_token, _a_little, _configuration])
+def test_the_key_follows_what_the_fingerprint_does_not_see(rows, tmp_path, changed):
+    backbone, store, keys = tiny_backbone("llama"), FeatureStore(tmp_path), set()
+    for _ in range(2):
+        with store.opened(FrozenStates(backbone), [rows]) as folders:
+            keys.add(folders[0].path.name)
+        with torch.no_grad():
+            changed(backbone.model)
+    assert len(keys) == 2
+
+
 def test_the_default_place_is_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("KADAPTER_CACHE", str(tmp_path))
     assert FeatureStore().place == tmp_path / "features"
     monkeypatch.delenv("KADAPTER_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert FeatureStore().place == tmp_path / "kadapter" / "features"
+
+
+def test_who_has_no_home_has_a_place_all_the_same(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("KADAPTER_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    assert FeatureStore().place.name == "features"
 
 
 def test_what_is_listed_is_what_is_there(llama, rows, fill, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,11 @@ class Folder:
         """Give what so many states of all tokens, or of so many, take on disk, about."""
         return states * (self.rows.tokens if tokens is None else tokens) * self.facts["width"] * self.dtype.itemsize
 
-    def lacks(self, states: frozenset[int]) -> frozenset[int]:
-        """Say which of these states are not listed whole."""
-        return frozenset[int]().union(*(self._missing(number, states) for number in range(len(self.runs))))
+    def lacks(self, states: frozenset[int]) -> int:
+        """Give the bytes, about, of the shards of these states that are not listed."""
+        listed, tokens = self._listed(), map(self._tokens, range(len(self.runs)))
+        missing = (sum(_name(state, number) not in listed for state in states) for number in range(len(self.runs)))
+        return self.bytes_for(1, sum(map(mul, tokens, missing)))
 
     def fill(self, states: frozenset[int], compute: Compute) -> None:
         """Make sure that these states are there, whole and undamaged, and open them.
@@ -184,10 +187,16 @@ class Folder:
         if number is None or (state, self._shard_of[number]) not in self._shards:
             return None
         shard = self._shard_of[number]
-        first = self.runs[shard].start
-        begun = self.rows.ends[first - 1] if first else 0
-        end = self.rows.ends[number] - begun
+        end = self.rows.ends[number] - self._begun(shard)
         return self._shards[state, shard][end - row.shape[1] : end]
+
+    def _begun(self, shard: int) -> int:
+        """Count the tokens before a shard."""
+        first = self.runs[shard].start
+        return self.rows.ends[first - 1] if first else 0
+
+    def _tokens(self, shard: int) -> int:
+        return self.rows.ends[self.runs[shard].stop - 1] - self._begun(shard)
 
 
 def _name(state: int, shard: int) -> str:

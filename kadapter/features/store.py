@@ -8,14 +8,15 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from kadapter.errors import StorageError, UnknownNameError
+from kadapter.features.content import content_hash
 from kadapter.features.folder import NOTE, Folder, damaged, read_note
 from kadapter.features.frozen import FrozenStates
 from kadapter.features.rows import RowSet
@@ -25,7 +26,7 @@ from kadapter.sizes import bytes_of, in_words
 
 def default_place() -> Path:
     """Give the folder where states are kept: in KADAPTER_CACHE, or where the system keeps what can be made again."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/.cache")
     return Path(os.environ.get("KADAPTER_CACHE") or Path(cache) / "kadapter") / "features"
 
 
@@ -86,7 +87,10 @@ class FeatureStore:
             return None
         facts = {name: note[name] for name in ("backbone", "fingerprint", "data", "precision", "rows", "tokens")}
         states = sorted({int(name.split("-")[1]) for name in note["shards"]})
-        used, busy = (folder / NOTE).stat().st_mtime, self._is_busy(folder.name)
+        try:
+            used, busy = (folder / NOTE).stat().st_mtime, self._is_busy(folder.name)
+        except FileNotFoundError:  # removed meanwhile
+            return None
         return Entry(folder.name, **facts, states=states, bytes=_size(folder), used=used, busy=busy)
 
     def remove(self, keys: Sequence[str] | None = None) -> list[Entry]:
@@ -97,7 +101,7 @@ class FeatureStore:
             StorageError: a run uses it.
         """
         there = {entry.key: entry for entry in self.entries()}
-        chosen = list(there) if keys is None else list(keys)
+        chosen = list(there) if keys is None else list(dict.fromkeys(keys))
         for key in chosen:
             if key not in there:
                 raise UnknownNameError(
@@ -128,16 +132,18 @@ class FeatureStore:
         Raises:
             StorageError: the store cannot be written to.
         """
-        folders = [self._folder(frozen, rows) for rows in sets]
+        content = content_hash(frozen.backbone.model)
+        folders = [self._folder(frozen, content, rows) for rows in sets]
         with ExitStack() as used:
             for folder in folders:
                 used.enter_context(self._used(folder.path.name))
             yield folders
 
-    def _folder(self, frozen: FrozenStates, rows: RowSet) -> Folder:
+    def _folder(self, frozen: FrozenStates, content: str, rows: RowSet) -> Folder:
         info = frozen.backbone.info
         decides = {
             "fingerprint": info.fingerprint,
+            "content": content,
             "data": rows.content_hash,
             "precision": frozen.precision,
             "device": frozen.device.type,
@@ -159,8 +165,7 @@ class FeatureStore:
         Raises:
             StorageError: it would not fit, or the store cannot be written to.
         """
-        lacking = {folder: folder.lacks(states) for folder in folders}
-        needed = sum(folder.bytes_for(len(lacks)) for folder, lacks in lacking.items())
+        needed = sum(folder.lacks(states) for folder in folders)
         if needed:
             self._announce(folders, states, frozen, needed)
             self._make_room(needed)
@@ -173,23 +178,27 @@ class FeatureStore:
         tell(f"feature store: {in_words(needed)} in {self.place}: {tokens:,} tokens at {each:,} bytes for {which}")
 
     def _make_room(self, needed: int) -> None:
-        """Remove what was used least recently, and by nobody now, until so many bytes fit."""
+        """Remove what was used least recently, and by nobody now, until so many bytes fit; nothing if they never do."""
         with self._quiet():
             there = self.entries()
-            taken = sum(entry.bytes for entry in there)
             # A folder that is used for nothing but the run that asks is busy too.
-            for entry in reversed([entry for entry in there if not entry.busy]):
+            idle = [entry for entry in there if not entry.busy]
+            taken, spare = (sum(entry.bytes for entry in some) for some in (there, idle))
+            self._check_room(needed, taken - spare, self._free() + spare)
+            for entry in reversed(idle):
                 if taken + needed > self.limit or needed > self._free():
                     self._drop(entry.key)
                     taken -= entry.bytes
-        if taken + needed > self.limit:
+
+    def _check_room(self, needed: int, in_use: int, free: int) -> None:
+        if in_use + needed > self.limit:
             raise StorageError(
                 f"the feature store in {self.place} may take {in_words(self.limit)}, and {in_words(needed)} more are "
-                f"needed beside {in_words(taken)} in use; raise --store-limit, or train without (--store off)"
+                f"needed beside {in_words(in_use)} in use; raise --store-limit, or train without (--store off)"
             )
-        if needed > self._free():
+        if needed > free:
             raise StorageError(
-                f"the feature store needs {in_words(needed)}, and {self.place} has {in_words(self._free())} free; "
+                f"the feature store needs {in_words(needed)}, and {self.place} has {in_words(free)} free; "
                 f"choose another --store, or train without (--store off)"
             )
 
@@ -210,6 +219,7 @@ class FeatureStore:
         try:
             self._marks.mkdir(parents=True, exist_ok=True)
             with FileLock(self.place / ".lock"):
+                self._forget()
                 yield
         except StorageError:
             raise
@@ -234,18 +244,29 @@ class FeatureStore:
             Path(mark.lock_file).unlink(missing_ok=True)
 
     def _is_busy(self, key: str) -> bool:
-        return any(not _forgotten(mark) for mark in self._marks.glob(f"{key}.*"))
+        return any(map(_is_held, self._marks.glob(f"{key}.*")))
+
+    def _forget(self) -> None:
+        """Remove the marks of processes that are gone; while it is quiet, since one may be about to take its own."""
+        for mark in self._marks.glob("*"):
+            if not _is_held(mark):
+                with suppress(OSError):
+                    mark.unlink()
 
 
-def _forgotten(mark: Path) -> bool:
-    """Whether the process that made a mark is gone; then the mark goes too."""
+def _is_held(mark: Path) -> bool:
+    """Whether the process that made a mark is there; of a mark that this user may not touch, that is assumed."""
     try:
         with FileLock(mark).acquire(timeout=0):
-            mark.unlink(missing_ok=True)
-            return True
-    except Timeout:
-        return False
+            return False
+    except OSError:  # Timeout is one
+        return True
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+    """Give the bytes of all files, of which some may be renamed or go meanwhile."""
+    total = 0
+    for path in folder.glob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
