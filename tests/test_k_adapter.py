@@ -1,5 +1,6 @@
 """The k-adapter: its size, what it reads, what each option does, and its arithmetic against torch's own layers."""
 
+import copy
 import json
 from dataclasses import asdict, fields
 from operator import attrgetter
@@ -388,6 +389,20 @@ def test_without_a_gate_or_its_cost_there_is_no_penalty(tiny, change):
     adapter = built(options, tiny("gpt2")).train()
     adapter(states_for([adapter], tiny("gpt2")))
     assert adapter.penalty() is None
+
+
+def test_a_step_leaves_nothing_in_the_gates(tiny):
+    """What is kept of a pass could neither be copied nor go through the backward pass again."""
+    model = KnowledgeModel(tiny("gpt2"))
+    adapter = model.plug("facts", {**GATED, "gate_cost": 0.5})
+    model.train()(**tiny_batch(model.backbone))
+    adapter.drop(range(1, 5))
+    model(**tiny_batch(model.backbone))
+    assert adapter.penalty() is None
+    adapter.drop(())
+    model(**tiny_batch(model.backbone))
+    adapter.penalty().backward()
+    copy.deepcopy(adapter)
 
 
 @torch.no_grad()

@@ -76,7 +76,7 @@ class KAdapter(Adapter):
 
     def forward(self, states: HiddenStates) -> Tensor:
         """Give the last adapter layer's output, (B, T, W); zeros when all are dropped."""
-        output = None
+        output, self._openness = None, None
         for index in self._kept:
             output = self._layer(index)(self._entering(index, states, output), states.within(index))
         if output is None:
@@ -91,10 +91,12 @@ class KAdapter(Adapter):
         return added
 
     def penalty(self) -> Tensor | None:
-        """Give what the gates that were open in the last pass cost, if anything."""
-        if not self.config.gate_cost or self._openness is None:
+        """Give what the gates that were open in the last pass cost, if anything: once, then it is forgotten."""
+        # What is kept of a pass could not be copied with the adapter.
+        openness, self._openness = self._openness, None
+        if not self.config.gate_cost or openness is None:
             return None
-        return self.config.gate_cost * self._openness
+        return self.config.gate_cost * openness
 
     def _entering(self, index: int, states: HiddenStates, output: Tensor | None) -> Tensor:
         """Add what the layer before gave to the state that a layer reads."""
