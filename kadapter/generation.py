@@ -118,6 +118,8 @@ class _Writer(GenerationMixin):
     prepare_inputs_for_generation = GenerationMixin.prepare_inputs_for_generation
 
     def generate(self, inputs: Tensor | None = None, **options: Any) -> Any:
+        if options.get("inputs_embeds") is not None:
+            raise ConfigError("inputs_embeds: adapters read tokens; give input_ids instead")
         if self._said("use_cache", options) is False:
             return super().generate(inputs, **options)
         if kind := self._said("cache_implementation", options):
@@ -128,12 +130,17 @@ class _Writer(GenerationMixin):
             )
             return super().generate(inputs, **{**options, "use_cache": False})
         [model] = self.knowledge
-        given = options.setdefault(_CACHE, Caches(model.backbone.model.config))
+        # Both are names of it, whatever the version; two would be one too many.
+        said = [cache for name in ("cache", "past_key_values") if (cache := options.pop(name, None)) is not None]
+        given = options[_CACHE] = said[0] if said else Caches(model.backbone.model.config, model.plugged)
         if not isinstance(given, Caches):
             raise ConfigError(
                 f"{_CACHE} is a {type(given).__name__}, which holds nothing of adapters; give what an earlier "
                 f"`generate` of this model gave, or leave it out"
             )
+        if given.plugged != tuple(model.plugged):
+            now, then = (", ".join(names) or "nothing" for names in (model.plugged, given.plugged))
+            raise ConfigError(f"{_CACHE} was made with {then} plugged, and now it is {now}; leave it out")
         return super().generate(inputs, **options)
 
     def _said(self, option: str, options: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
 
 
 class Caches(DynamicCache):
-    """Several caches, which to transformers are one: it reorders, crops and repeats all of them at once."""
+    """Several caches, which to transformers are one: it reorders, crops and repeats all of them at once.
 
-    def __init__(self, config: PretrainedConfig) -> None:
+    Attributes:
+        plugged: the adapters whose earlier tokens it knows.
+    """
+
+    def __init__(self, config: PretrainedConfig, plugged: Sequence[str] = ()) -> None:
         super().__init__()
+        self.plugged = tuple(plugged)
         self._config = config
         self._parts: dict[Any, Any] = {}
 

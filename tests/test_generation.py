@@ -183,10 +183,23 @@ def test_writing_goes_on_from_what_was_written(backbones):
     assert rest.tolist() == whole.tolist()
 
 
-def test_another_cache_holds_nothing_of_adapters(backbones):
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_another_cache_holds_nothing_of_adapters(backbones, name):
     model = with_adapters(backbones("gpt2"), READING)
     with pytest.raises(ConfigError, match="holds nothing of adapters"):
-        written(model, {**prompts(model.backbone), CACHE: DynamicCache(config=model.backbone.model.config)})
+        written(model, {**prompts(model.backbone), name: DynamicCache(config=model.backbone.model.config)})
+
+
+def test_a_cache_is_of_the_adapters_that_were_plugged(backbones):
+    model = with_adapters(backbones("gpt2"), READING)
+    first = written(model, prompts(model.backbone), return_dict_in_generate=True)
+    with model.unplugged(), pytest.raises(ConfigError, match="and now it is nothing; leave it out"):
+        written(model, {"input_ids": first.sequences, CACHE: first[CACHE]})
+
+
+def test_embeddings_are_no_tokens(backbones):
+    with pytest.raises(ConfigError, match="give input_ids instead"):
+        KnowledgeModel(backbones("gpt2")).generate(inputs_embeds=torch.zeros(1, 2, 48))
 
 
 def test_what_is_guessed_ahead_is_taken_back(backbones):
