@@ -12,10 +12,12 @@ from kadapter.errors import KadapterError
 from kadapter.probing.items import Item
 from kadapter.probing.scoring import filled
 from kadapter.registry import Registry
-from knowledge_data import DataError, EntityFacts, Fact, Matcher, Names, read_facts, row_facts
+from knowledge_data import DataError, EntityFacts, Fact, Matcher, Names, content_hash, read_facts, row_facts
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from kadapter.knowledge import Knowledge
 
 LEARNED = ("train", "validation")
 """The splits that an adapter was made by: the weights by one, which of them are kept by the other."""
@@ -49,12 +51,12 @@ class Taught:
             if fact.subject_label and fact.object_label:
                 self.names.add(_pair(_plain(fact.subject_label), _plain(fact.object_label)))
 
-    def add_rows(self, rows: Dataset) -> None:
+    def add_rows(self, rows: Dataset, holds: bool = True) -> None:
         """Add what a split says: its facts, if its rows have ids, and its texts, if they have a text.
 
-        Rows that `hold` are text on which a model was kept as it is: they taught nothing.
+        Rows that `hold` are text on which a model was kept as it is: they taught nothing, if the task `holds` any.
         """
-        if "hold" in rows.column_names:
+        if holds and "hold" in rows.column_names:
             rows = rows.filter(lambda hold: not hold, input_columns="hold", load_from_cache_file=False)
         if {"subject_id", "object_id", "relation"} <= set(rows.column_names):
             self.add_facts(row_facts(rows))
@@ -125,9 +127,17 @@ def _add_recorded(taught: Taught, record: Mapping[str, Any], registry: Registry)
         knowledge = load_knowledge(source, registry)
     except (KadapterError, DataError) as error:
         return f"its data is not there: {error}"
+    task = recipe.get("task")
+    holds = isinstance(task, Mapping) and bool(task.get("hold"))
     for split in LEARNED:
-        taught.add_rows(knowledge.splits[split])
-    return ""
+        taught.add_rows(knowledge.splits[split], holds)
+    return _changed(knowledge, record.get("data"))
+
+
+def _changed(knowledge: Knowledge, said: Any) -> str:
+    then = said.get("content_hash") if isinstance(said, Mapping) else None
+    now = knowledge.content_hash or content_hash(knowledge.splits)
+    return "" if then in (None, now) else "its data has changed since"
 
 
 def _matcher(names: Sequence[str]) -> Matcher:

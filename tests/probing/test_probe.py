@@ -162,6 +162,16 @@ def test_text_that_was_only_held_taught_nothing():
     assert taught.texts == ["A bridge."]
 
 
+def test_text_beside_knowledge_is_taught_by_a_task_that_does_not_hold_it():
+    knowledge = {"name": "fewrel", "path": str(sample_path("fewrel"))}
+    source = {"name": "beside-text", "path": str(sample_path("text")), "knowledge": knowledge}
+    texts = [
+        len(taught_to({"a": {"recipe": {"source": source, "task": task}}}, [], default_registry()).texts)
+        for task in ({"name": "causal-lm", "hold": 1.0}, {"name": "causal-lm"})
+    ]
+    assert texts[0] < texts[1]
+
+
 def test_sentences_without_a_subject_are_compared_whole():
     item = Item("number", ("two",), ("two", "ten"), ("a boat has [Y] oars.",))
     taught = Taught(texts=["A boat has two  oars."])
@@ -175,13 +185,15 @@ def test_what_adapters_say_they_were_trained_on(tmp_path):
         "facts": {"recipe": recipe},
         "moved": {"recipe": {"source": {"name": "fewrel", "path": str(tmp_path / "nowhere")}}},
         "mine": {},
+        "changed": {"recipe": recipe, "data": {"content_hash": "another"}},
     }
     taught = taught_to(records, [], default_registry())
     assert taught.ids
     assert taught.texts
     assert taught.unknown["mine"] == "nothing says what it was trained on"
     assert "nowhere" in taught.unknown["moved"]
-    assert set(taught.unknown) == {"mine", "moved"}
+    assert taught.unknown["changed"] == "its data has changed since"
+    assert set(taught.unknown) == {"changed", "mine", "moved"}
 
 
 def test_a_file_of_facts(masked):
