@@ -53,7 +53,7 @@ def probe(
     """Ask a masked or a causal language model what it knows, with and without adapters."""
     from kadapter.probing.one_question import blanks_in
 
-    if len(what) == 1 and (blanks_in(what[0]) or " " in what[0]):
+    if len(what) == 1 and (blanks_in(what[0]) or (" " in what[0] and "=" not in what[0])):
         _question(_model(backbone, adapters), what[0], top, choice or (), json)
         return
     options = {

@@ -54,7 +54,9 @@ def answers_of(
     models: Mapping[str, LanguageModel], text: str, top: int = 5, choices: Sequence[str] = (), mean: bool = False
 ) -> Answers:
     """Give what `ask_one` gives, of any models with one tokenizer; probabilities are among all words, or choices."""
-    if blanks_in(text) != 1 or top < 1:
+    if top < 1:
+        raise ConfigError(f"{top} answers are asked for; ask for 1 or more")
+    if blanks_in(text) != 1:
         raise ConfigError(f"{text!r} has {blanks_in(text)} blanks; write [MASK] once, where the answer stands")
     sentence, first = _BLANKS.sub(lambda _: BLANK, text), next(iter(models.values()))
     check_can_ask(first)
@@ -96,6 +98,8 @@ def _prompt(model: LanguageModel, sentence: str) -> Prompt:
 def _chosen(model: LanguageModel, sentence: str, choices: Sequence[str], mean: bool) -> list[dict[str, Any]]:
     sentences, _ = filled(sentence, choices)
     sequences = [terms(model, tokens) for tokens in tokens_of(model, sentences)]
+    if not all(sequences):
+        raise ConfigError("a choice alone has nothing that a causal model could go on from; write something before it")
     if max(len(term.ids) for sequence in sequences for term in sequence) > limit_of(model):
         raise ConfigError(f"the question is {TOO_LONG} ({limit_of(model)} tokens)")
     scores = [sum(shares) / (len(shares) if mean else 1) for shares in log_likelihoods(model, sequences)]

@@ -21,6 +21,7 @@ SEVERAL_TOKENS = "answer of several tokens"
 TEXT_FOLLOWS = "text after the blank, which a causal model does not see"
 TOO_LONG = "longer than the model takes"
 NOTHING_READ = "nothing to tell apart"
+NOTHING_BEFORE = "nothing before the answer, which a causal model goes on from"
 
 
 class Answer(NamedTuple):
@@ -82,10 +83,10 @@ def filled(sentence: str, answers: Sequence[str]) -> tuple[list[str], list[Span]
 def _of_list(model: LanguageModel, item: Item, sentence: str, scoring: str) -> Question | str:
     sentences, spans = filled(sentence, item.choices)
     whole = scoring == "sentence" or item.whole
-    sequences = tuple(
-        tuple(terms(model, tokens, None if whole else span))
-        for tokens, span in zip(tokens_of(model, sentences), spans, strict=True)
-    )
+    cut = [(tokens, None if whole else span) for tokens, span in zip(tokens_of(model, sentences), spans, strict=True)]
+    sequences = tuple(tuple(terms(model, tokens, span)) for tokens, span in cut)
+    if not whole and any(len(s) < len(t.inside(span)) for s, (t, span) in zip(sequences, cut, strict=True)):
+        return NOTHING_BEFORE
     right = frozenset(number for number, choice in enumerate(item.choices) if choice in item.right)
     return Question(item.choices, right, sequences) if all(sequences) else NOTHING_READ
 
@@ -94,13 +95,13 @@ def _of_vocabulary(model: LanguageModel, item: Item, sentence: str) -> Question 
     sentences, spans = filled(sentence, item.right)
     if model.causal and any(letter.isalnum() for letter in sentence.split(BLANK)[1]):
         return TEXT_FOLLOWS
-    read = [
-        single[0]
-        for tokens, span in zip(tokens_of(model, sentences), spans, strict=True)
-        if len(single := terms(model, tokens, span)) == len(tokens.inside(span)) == 1
-    ]
-    if not read:
+    cut = zip(tokens_of(model, sentences), spans, strict=True)
+    single = [terms(model, tokens, span) for tokens, span in cut if len(tokens.inside(span)) == 1]
+    if not single:
         return SEVERAL_TOKENS
+    read = [found[0] for found in single if found]
+    if not read:
+        return NOTHING_BEFORE
     first = read[0]
     # Where a name changes how its neighbours are cut, it answers another question.
     right = frozenset(term.token for term in read if term[:2] == first[:2])
@@ -152,7 +153,8 @@ def _closed(question: Question, scores: Sequence[float]) -> Answer:
 
 
 def rank_of(values: Tensor, right: Sequence[int]) -> int:
-    """Give the rank of the best right one, 1 the first; other right ones do not count, what is level counts against.
+    """Give the rank of the best right one, 1 the first; other right ones do not count, what is level counts against,
+    and so does what is no number.
 
     Args:
         values: (N,)
@@ -160,4 +162,4 @@ def rank_of(values: Tensor, right: Sequence[int]) -> int:
     """
     wrong = torch.ones_like(values, dtype=torch.bool)
     wrong[list(right)] = False
-    return 1 + int((values[wrong] >= values[list(right)].max()).sum())
+    return 1 + int((~(values[wrong] < values[list(right)].max())).sum())

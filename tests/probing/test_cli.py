@@ -109,6 +109,8 @@ def test_the_command_with_a_question(saved):
     [
         (["who painted the bridge"], "has 0 blanks; write [MASK] once"),
         (["[MASK] and [MASK]"], "has 2 blanks"),
+        (["who painted the [MASK]", "--top", "0"], "0 answers are asked for; ask for 1 or more"),
+        (["bear=my probes/nowhere"], "nowhere: holds no P*.jsonl"),
         (["bear"], "where does bear lie? Say bear=PATH, or --data FOLDER"),
         (["glue", "--data", "."], "there is no probe 'glue'; choose one of: bear"),
         (["glue=."], "there is no probe 'glue'"),

@@ -1,14 +1,19 @@
 """Batched scores against a plain loop: one sentence at a time, nothing shared, nothing padded."""
 
+import copy
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kadapter import ConfigError
 from kadapter.probing import batches
 from kadapter.probing.batches import grouped
 from kadapter.probing.encoding import log_likelihoods, terms, tokens_of
 from kadapter.probing.items import Item
+from kadapter.probing.one_question import answers_of
 from kadapter.probing.scoring import ask, filled, prepare, rank_of
 
 SENTENCES = [
@@ -17,6 +22,13 @@ SENTENCES = [
     ("who painted the bridge ? nobody knows .", (30, 36)),
     ("zxq bread", (4, 9)),
 ]
+
+
+def without_start(lm):
+    """The same model, whose tokenizer adds nothing to a text."""
+    tokenizer = copy.deepcopy(lm.tokenizer)
+    tokenizer.backend_tokenizer.post_processor = None
+    return replace(lm, tokenizer=tokenizer)
 
 
 def plain(lm, text, span):
@@ -98,11 +110,22 @@ def test_the_vocabulary_is_ranked(lm):
     assert answer.choices == len(lm.tokenizer)
 
 
+def test_a_choice_alone_tells_a_causal_model_nothing(causal):
+    with pytest.raises(ConfigError, match="write something before it"):
+        answers_of({"without": without_start(causal)}, "[MASK]", choices=["river", "bread"])
+
+
 def test_what_cannot_be_asked_says_why(masked, causal):
     two = Item("r", ("old town",), (), ("who knows the [Y].",))
     assert prepare(masked, two, two.sentences[0], "token") == "answer of several tokens"
     first = Item("r", ("river",), (), ("the [Y] runs by",))
     assert prepare(causal, first, first.sentences[0], "token").startswith("text after the blank")
+    start = Item("r", ("river",), ("river", "old town"), ("[Y] runs", "[Y]"))
+    plain = without_start(causal)
+    assert prepare(plain, start, "[Y] runs", "object").startswith("nothing before the answer")
+    assert prepare(plain, start, "[Y]", "token").startswith("nothing before the answer")
+    assert not isinstance(prepare(plain, start, "[Y] runs", "sentence"), str)
+    assert not isinstance(prepare(masked, start, "[Y] runs", "object"), str)
     long = Item("r", ("river",), ("river", "bread"), ("bread " * 130 + "[Y]",))
     assert prepare(masked, long, long.sentences[0], "sentence") == "longer than the model takes"
 
@@ -126,3 +149,7 @@ def test_ranks(values, data):
     order = data.draw(st.permutations(range(len(values))))
     moved = torch.tensor([values[number] for number in order], dtype=torch.float64)
     assert rank_of(moved, [order.index(number) for number in right]) == rank
+
+
+def test_a_model_that_gives_no_numbers_is_right_about_nothing():
+    assert rank_of(torch.full((5,), torch.nan), [2]) == 5
