@@ -24,7 +24,7 @@ def content_hash(model: PreTrainedModel) -> str:
     found = hashlib.sha256(json.dumps(_configuration(model), sort_keys=True, default=str).encode())
     for name, tensor in _tensors(model):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()[:16]
 
 
