@@ -119,8 +119,9 @@ def taught_to(records: Mapping[str, Mapping[str, Any]], facts: Sequence[Path], r
 
 def _add_recorded(taught: Taught, record: Mapping[str, Any], registry: Registry) -> str:
     """Add what an adapter's recipe says that it was taught; say why that cannot be known, else nothing."""
-    recipe = record.get("recipe")
-    source = recipe.get("source") if isinstance(recipe, Mapping) else None
+    said = record.get("recipe")
+    recipe: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
+    source = recipe.get("source")
     if not isinstance(source, Mapping):
         return "nothing says what it was trained on"
     try:
