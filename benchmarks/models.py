@@ -66,10 +66,9 @@ def passes(quick: bool, repetitions: int) -> dict[str, Shape]:
         return {"quick": QUICK}
     backbones = {"MiniLM": Shape(layers=6, width=384, repetitions=repetitions), "base": Shape(repetitions=repetitions)}
     return {
-        f"{name}, {batch} x {tokens}, {threads} threads": replace(shape, batch=batch, tokens=tokens, threads=threads)
+        f"{name}, {batch} x {tokens}": replace(shape, batch=batch, tokens=tokens)
         for name, shape in backbones.items()
         for batch, tokens in ((8, 64), (1, 32))
-        for threads in (2, 1)
     }
 
 

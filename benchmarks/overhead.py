@@ -27,7 +27,7 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 def measure(quick: bool) -> dict[str, Any]:
     """Time every row in turn, over and over, for each shape."""
     rows: dict[str, Mapping[str, float]] = {}
-    shapes = passes(quick, repetitions=30)
+    shapes = passes(quick, repetitions=20)
     for name, shape in shapes.items():
         with torch.inference_mode():
             rows |= {f"{name}: {row}": figures for row, figures in measured(shape).items()}

@@ -88,7 +88,7 @@ OURS = {
 
 def measure(quick: bool) -> dict[str, Any]:
     """Time an epoch of every row in turn, over and over, on each backbone."""
-    shape = QUICK if quick else Shape(batch=BATCH, tokens=LENGTH, repetitions=3, warm_up=0)
+    shape = QUICK if quick else Shape(batch=BATCH, tokens=LENGTH, repetitions=2, warm_up=0)
     texts = examples(96 if quick else 12800)
     backbones = {"tiny": tiny_backbone("roberta")} if quick else real_backbones()
     rows = {

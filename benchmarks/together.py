@@ -25,7 +25,7 @@ COUNTS = (1, 2, 4, 8, 16)
 def measure(quick: bool) -> dict[str, Any]:
     """Time every row in turn, over and over, for each shape."""
     rows: dict[str, Mapping[str, float]] = {}
-    shapes = passes(quick, repetitions=6)
+    shapes = passes(quick, repetitions=4)
     for name, shape in shapes.items():
         with torch.inference_mode():
             found = measured(shape, COUNTS[:2] if shape is QUICK else COUNTS)
