@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.reporting import bars, whole
+from benchmarks.reporting import bars, whole, write
 
 
 def main(
@@ -48,12 +48,9 @@ def run(name: str, quick: bool, output: Path | None) -> None:
     """Measure, print, and write to a folder if there is one."""
     benchmark = import_module(f"benchmarks.{name}")
     report = whole(lambda: benchmark.measure(quick))
-    text = json.dumps(report, indent=2)
-    typer.echo(text)
+    typer.echo(json.dumps(report, indent=2))
     if output:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-        getattr(benchmark, "draw", bars)(report, output / f"{name}.png")
+        write(report, output, name, getattr(benchmark, "draw", bars))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ Each row is a ratio to the same model that is not compiled. With `--quick` what 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from benchmarks.models import QUICK, Shape, bert_backbone, bound, passes, plugged
+from benchmarks.models import QUICK, Shape, bert_backbone, bound, over, passes, plugged
 from kadapter import KnowledgeModel
 
 ADAPTERS: dict[str, dict[str, Any]] = {
@@ -23,12 +23,8 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 
 def measure(quick: bool) -> dict[str, Any]:
     """Time every row in turn, over and over, for each shape."""
-    rows: dict[str, Mapping[str, float]] = {}
-    shapes = passes(quick, repetitions=10)
-    for name, shape in shapes.items():
-        with torch.no_grad():
-            rows |= {f"{name}: {row}": figures for row, figures in measured(shape).items()}
-    return {"setting": {name: shape.said() for name, shape in shapes.items()}, "rows": rows}
+    with torch.no_grad():
+        return over(passes(quick, repetitions=10), measured)
 
 
 def measured(shape: Shape) -> dict[str, dict[str, float]]:

@@ -23,7 +23,7 @@ import yaml
 
 from benchmarks.injecting import Domain, Lessons, Remembered, accuracy, domains, perplexity, said, teach
 from benchmarks.passages import Passages, passages
-from benchmarks.reporting import whole
+from benchmarks.reporting import whole, write
 from kadapter import Backbone, KnowledgeModel, load_backbone
 from kadapter.storage import random_options
 from kadapter.testing import tiny_backbone
@@ -228,10 +228,7 @@ def main() -> None:
     experiment = experiment_of(given.data, given.quick)
     known = known_rows(given.output / "facts.json", experiment.recipe)
     report = whole(lambda: measure(experiment, rows, known))
-    given.output.mkdir(parents=True, exist_ok=True)
-    (given.output / "facts.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (given.output / "facts.md").write_text(table(report), encoding="utf-8")
-    draw(report, given.output / "facts.png")
+    write(report, given.output, "facts", draw, table(report))
     print(table(report))
 
 

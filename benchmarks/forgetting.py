@@ -8,14 +8,13 @@ are; what each knows by itself cannot change, and stands beside. Recipe `recipes
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from benchmarks.facts import Experiment, Report, bare, experiment_of, options
 from benchmarks.injecting import perplexity, teach
-from benchmarks.reporting import whole
+from benchmarks.reporting import whole, write
 from kadapter import KnowledgeModel
 
 Curve = dict[str, list[float]]
@@ -107,10 +106,7 @@ def main() -> None:
     given = parser.parse_args()
     experiment = experiment_of(given.data, given.quick)
     report = whole(lambda: measure(experiment, 2 if given.quick else given.steps))
-    given.output.mkdir(parents=True, exist_ok=True)
-    (given.output / "forgetting.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (given.output / "forgetting.md").write_text(table(report), encoding="utf-8")
-    draw(report, given.output / "forgetting.png")
+    write(report, given.output, "forgetting", draw, table(report))
     print(table(report))
 
 

@@ -72,6 +72,12 @@ def passes(quick: bool, repetitions: int) -> dict[str, Shape]:
     }
 
 
+def over(shapes: Mapping[str, Shape], measured: Callable[[Shape], Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """Report what is measured on each shape."""
+    rows = {f"{name}: {row}": figures for name, shape in shapes.items() for row, figures in measured(shape).items()}
+    return {"setting": {name: shape.said() for name, shape in shapes.items()}, "rows": rows}
+
+
 def bert(shape: Shape) -> BertModel:
     """Give a random model, in evaluation mode."""
     config = BertConfig(

@@ -6,13 +6,13 @@ The plain model is a copy that nobody listens to. Beside each ratio stands that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import torch
 
-from benchmarks.models import Shape, bert_backbone, bound, operations, passes, plugged
+from benchmarks.models import Shape, bert_backbone, bound, operations, over, passes, plugged
 from benchmarks.reporting import ratios
 from kadapter import KnowledgeModel
 from kadapter.taps import drop_taps
@@ -26,12 +26,8 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 
 def measure(quick: bool) -> dict[str, Any]:
     """Time every row in turn, over and over, for each shape."""
-    rows: dict[str, Mapping[str, float]] = {}
-    shapes = passes(quick, repetitions=20)
-    for name, shape in shapes.items():
-        with torch.inference_mode():
-            rows |= {f"{name}: {row}": figures for row, figures in measured(shape).items()}
-    return {"setting": {name: shape.said() for name, shape in shapes.items()}, "rows": rows}
+    with torch.inference_mode():
+        return over(passes(quick, repetitions=20), measured)
 
 
 def measured(shape: Shape) -> dict[str, dict[str, float]]:

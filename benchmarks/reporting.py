@@ -46,6 +46,17 @@ def bars(report: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def write(
+    report: Mapping[str, Any], folder: Path, name: str, draw: Callable[[Any, Path], None] = bars, table: str = ""
+) -> None:
+    """Write a report as JSON and as a plot, and its table as Markdown, if it has one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if table:
+        (folder / f"{name}.md").write_text(table, encoding="utf-8")
+    draw(report, folder / f"{name}.png")
+
+
 def in_process(module: str, options: Mapping[str, Any], apart: bool = True) -> dict[str, Any]:
     """Give what `module.measured(**options)` does, from a process of its own unless not `apart`."""
     if not apart:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.func import functional_call, stack_module_state
 
-from benchmarks.models import QUICK, Shape, bert_backbone, bound, operations, passes
+from benchmarks.models import Shape, bert_backbone, bound, operations, over, passes
 from benchmarks.reporting import ratios
 from kadapter import Adapter, Backbone, HiddenStates, KnowledgeModel, build_adapter
 from kadapter.testing import fill_randomly
@@ -24,13 +24,8 @@ COUNTS = (1, 2, 4, 8, 16)
 
 def measure(quick: bool) -> dict[str, Any]:
     """Time every row in turn, over and over, for each shape."""
-    rows: dict[str, Mapping[str, float]] = {}
-    shapes = passes(quick, repetitions=4)
-    for name, shape in shapes.items():
-        with torch.inference_mode():
-            found = measured(shape, COUNTS[:2] if shape is QUICK else COUNTS)
-        rows |= {f"{name}: {row}": figures for row, figures in found.items()}
-    return {"setting": {name: shape.said() for name, shape in shapes.items()}, "rows": rows}
+    with torch.inference_mode():
+        return over(passes(quick, repetitions=4), lambda shape: measured(shape, COUNTS[:2] if quick else COUNTS))
 
 
 def measured(shape: Shape, counts: Sequence[int]) -> dict[str, dict[str, float]]:
