@@ -157,12 +157,19 @@ class Lessons:
         """Draw: what is taught beside sentences that are near it, and unrelated texts, which are longer."""
         draw = random.Random(seed)
         while True:
-            order = draw.sample(self.clozes, len(self.clozes))
-            size = min(self.settings["facts"], len(order))
-            for start in range(0, len(order) - size + 1, size):
+            for clozes in self._by_length(draw):
                 near = draw.sample(self.near, min(self.settings["near"], len(self.near)))
                 texts = draw.sample(self.texts, min(self.settings["texts"], len(self.texts)))
-                yield [self._part(order[start : start + size], near), self._part([], texts)]
+                yield [self._part(clozes, near), self._part([], texts)]
+
+    def _by_length(self, draw: random.Random, together: int = 8) -> Iterator[list[tuple[list[int], list[int]]]]:
+        """Go once through all clozes, in batches of about one length each, so that little is padding."""
+        order = draw.sample(self.clozes, len(self.clozes))
+        size = min(self.settings["facts"], len(order))
+        for start in range(0, len(order), size * together):
+            some = sorted(order[start : start + size * together], key=lambda cloze: len(cloze[0]) + len(cloze[1]))
+            batches = [some[first : first + size] for first in range(0, len(some) - size + 1, size)]
+            yield from draw.sample(batches, len(batches))
 
     def _part(self, clozes: Sequence[tuple[list[int], list[int]]], held: Sequence[list[int]]) -> Part:
         places = [

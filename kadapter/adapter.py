@@ -187,7 +187,7 @@ class Adapter(nn.Module):
         continues: whether a pass over the next tokens alone gives their features, as it must when a model writes with a
             cache: if each token's are made of its own states, or `forward` asks `HiddenStates.with_earlier` and hands
             on `HiddenStates.past`. Otherwise all tokens go through the model again for each new one.
-        trained_on: what is known of its training: recipe, data, metrics.
+        trained_on: what is known of its training: recipe, data, metrics; `before` lists the same of what came before.
         watched: None; or a dict in which a type that mixes notes the weights of the last pass: place -> what is mixed
             -> (B, T).
         sequential_positions: asks that padding be numbered as tokens are; it must then be on the right, where only

@@ -231,13 +231,34 @@ def _about(trained_on: Mapping[str, Any]) -> str:
 
 
 def _licence(trained_on: Mapping[str, Any]) -> str:
-    told = [trained_on.get("card"), trained_on.get("data"), trained_on]
-    found = (part.get("licence") for part in told if isinstance(part, Mapping))
-    return str(next((licence for licence in found if licence), "not said"))
+    """Give the licence that the card states; else those of the data, and of the data of what it goes on from."""
+    card, data = trained_on.get("card"), trained_on.get("data")
+    if isinstance(card, Mapping) and card.get("licence"):
+        return str(card["licence"])
+    own = data.get("licence") if isinstance(data, Mapping) else None
+    earlier = [_licence(one) for one in _before(trained_on)]
+    if "recipe" in trained_on or not earlier:
+        earlier.insert(0, str(own or trained_on.get("licence") or "not said"))
+    return "; ".join(dict.fromkeys(earlier))
+
+
+def _before(trained_on: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in trained_on.get("before", ()) if isinstance(one, Mapping)]
+
+
+def _went_on_from(trained_on: Mapping[str, Any]) -> str:
+    """Say on which data, of which licence, what an adapter goes on from was trained."""
+    said = []
+    for one in _before(trained_on):
+        said += [f"source `{one['data']['source']['name']}`, licence: {_licence(one)}"] if "data" in one else []
+        said += filter(None, [_went_on_from(one)])
+    return "; ".join(dict.fromkeys(said))
 
 
 def _body(trained_on: Mapping[str, Any]) -> str:
     facts = _of_run(trained_on) if "recipe" in trained_on else _of_another(trained_on)
+    if earlier := _went_on_from(trained_on):
+        facts["goes on from"] = earlier
     if hub := trained_on.get("hub"):
         facts["loaded from"] = f"`{hub['repository']}`, revision `{hub['revision']}`"
     made = "".join(f"| {what} | {_cell(value)} |\n" for what, value in facts.items())

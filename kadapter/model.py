@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers.utils.generic import ModelOutput
 
 from kadapter.adapter import Adapter
 from kadapter.attention import TextAttention, attention_of, mean_attention
@@ -21,6 +20,7 @@ from kadapter.generation import Writes
 from kadapter.hub import Access, Pushable
 from kadapter.loading import load_backbone
 from kadapter.naming import Pluggable, check_name, named
+from kadapter.output import KnowledgeOutput
 from kadapter.passes import CleanPass, run
 from kadapter.registry import Registry, default_registry
 from kadapter.saved import SavedModel, saved_model, write_around
@@ -30,26 +30,6 @@ from kadapter.transformers_like import TransformersLike
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-@dataclass
-class KnowledgeOutput(ModelOutput):
-    """What a pass gives.
-
-    Attributes:
-        loss: a scalar, when the model has a task and the batch has labels.
-        logits: of the task's head, when the batch has the fields that it reads.
-        last_hidden_state: (B, T, W), composed.
-        backbone_hidden_state: (B, T, W), the backbone's own last state; None when nobody asked for it: beside an
-            adapter that edits, whose composition is "alone".
-        features: adapter name -> (B, T, W).
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    last_hidden_state: Tensor | None = None
-    backbone_hidden_state: Tensor | None = None
-    features: dict[str, Tensor] | None = None
 
 
 class KnowledgeModel(Pushable, TransformersLike, Writes, nn.Module):

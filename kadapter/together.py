@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from kadapter.backbone import Backbone
 from kadapter.errors import BackboneError, ConfigError, UnknownNameError
-from kadapter.model import KnowledgeModel, KnowledgeOutput
+from kadapter.model import KnowledgeModel
 from kadapter.naming import check_name
+from kadapter.output import KnowledgeOutput
 from kadapter.passes import run
 from kadapter.registry import Registry
 from kadapter.storage import read_description

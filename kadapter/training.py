@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import set_seed
 
+from kadapter.adapter import Adapter
 from kadapter.backbone import Backbone
 from kadapter.data import Examples, prepare
 from kadapter.errors import ConfigError, StorageError
@@ -267,9 +268,14 @@ def _finish(
     for name, place in places.items():
         adapter: Any = model.adapters[name]
         trained = any(parameter.requires_grad for parameter in adapter.parameters())
-        trained_on = result if trained or name in recipe.new else None
+        trained_on = _after(adapter, result) if trained or name in recipe.new else None
         save_adapter(output / place, adapter, name, trained_on, registry=registry)
     model.save_around(output, places)
     plot_losses(trainer.state.log_history, output / "loss.png")
     write_json(output / "result.json", result)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
+
+
+def _after(adapter: Adapter, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Say how an adapter was trained, and on what it goes on from: its knowledge is of both."""
+    return {**result, **({"before": [dict(adapter.trained_on)]} if adapter.trained_on else {})}

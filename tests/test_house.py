@@ -40,6 +40,7 @@ LAYERS = [
         "lm_head",
         "loading",
         "naming",
+        "output",
         "passes",
         "saved",
         "storage",

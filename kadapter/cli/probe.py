@@ -54,6 +54,8 @@ def probe(
     from kadapter.probing.one_question import blanks_in
 
     if len(what) == 1 and (blanks_in(what[0]) or (" " in what[0] and "=" not in what[0])):
+        if output:
+            raise ConfigError("--output goes with probes; keep the answers to a question by --json > FILE")
         _question(_model(backbone, adapters), what[0], top, choice or (), json)
         return
     options = {

@@ -22,6 +22,7 @@ TEXT_FOLLOWS = "text after the blank, which a causal model does not see"
 TOO_LONG = "longer than the model takes"
 NOTHING_READ = "nothing to tell apart"
 NOTHING_BEFORE = "nothing before the answer, which a causal model goes on from"
+NOT_A_CHOICE = "no right answer among the choices"
 
 
 class Answer(NamedTuple):
@@ -81,13 +82,15 @@ def filled(sentence: str, answers: Sequence[str]) -> tuple[list[str], list[Span]
 
 
 def _of_list(model: LanguageModel, item: Item, sentence: str, scoring: str) -> Question | str:
+    right = frozenset(number for number, choice in enumerate(item.choices) if choice in item.right)
+    if not right:
+        return NOT_A_CHOICE
     sentences, spans = filled(sentence, item.choices)
     whole = scoring == "sentence" or item.whole
     cut = [(tokens, None if whole else span) for tokens, span in zip(tokens_of(model, sentences), spans, strict=True)]
     sequences = tuple(tuple(terms(model, tokens, span)) for tokens, span in cut)
     if not whole and any(len(s) < len(t.inside(span)) for s, (t, span) in zip(sequences, cut, strict=True)):
         return NOTHING_BEFORE
-    right = frozenset(number for number, choice in enumerate(item.choices) if choice in item.right)
     return Question(item.choices, right, sequences) if all(sequences) else NOTHING_READ
 
 

@@ -112,9 +112,19 @@ def taught_to(records: Mapping[str, Mapping[str, Any]], facts: Sequence[Path], r
     for path in facts:
         taught.add_facts(read_facts(path))
     for name, record in records.items():
-        if why := _add_recorded(taught, record, registry):
-            taught.unknown[name] = why
+        reasons = [_add_recorded(taught, one, registry) for one in _all_of(record)]
+        if unknown := "; ".join(dict.fromkeys(filter(None, reasons))):
+            taught.unknown[name] = unknown
     return taught
+
+
+def _all_of(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Give the records of all trainings of an adapter, and of the members of a fusion: the latest last."""
+    before = [one for one in record.get("before", ()) if isinstance(one, Mapping)]
+    for one in before:
+        yield from _all_of(one)
+    if "recipe" in record or not before:
+        yield record
 
 
 def _add_recorded(taught: Taught, record: Mapping[str, Any], registry: Registry) -> str:

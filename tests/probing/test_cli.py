@@ -110,6 +110,7 @@ def test_the_command_with_a_question(saved):
         (["who painted the bridge"], "has 0 blanks; write [MASK] once"),
         (["[MASK] and [MASK]"], "has 2 blanks"),
         (["who painted the [MASK]", "--top", "0"], "0 answers are asked for; ask for 1 or more"),
+        (["who painted the [MASK]", "--output", "out"], "--output goes with probes; keep the answers to a question by"),
         (["bear=my probes/nowhere"], "nowhere: holds no P*.jsonl"),
         (["bear"], "where does bear lie? Say bear=PATH, or --data FOLDER"),
         (["glue", "--data", "."], "there is no probe 'glue'; choose one of: bear"),
@@ -124,7 +125,8 @@ def test_the_command_with_a_question(saved):
 )
 def test_bad_input_is_one_line_and_exit_code_2(words, message, saved, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["kadapter", "probe", *words, "--backbone", saved["bert"], "--output", "out"])
+    output = [] if " " in words[0] and "=" not in words[0] else ["--output", "out"]
+    monkeypatch.setattr("sys.argv", ["kadapter", "probe", *words, "--backbone", saved["bert"], *output])
     with pytest.raises(SystemExit) as stopped:
         main()
     told = capsys.readouterr().err.splitlines()[-1]

@@ -196,6 +196,25 @@ def test_what_adapters_say_they_were_trained_on(tmp_path):
     assert set(taught.unknown) == {"changed", "mine", "moved"}
 
 
+def test_what_was_taught_before_counts_too():
+    """By an earlier training, and to the members of a fusion."""
+    latest = {"recipe": {"source": {"name": "semeval", "path": str(sample_path("semeval"))}}}
+    facts = {"recipe": {"source": {"name": "fewrel", "path": str(sample_path("fewrel"))}}}
+    alone = taught_to({"a": facts}, [], default_registry())
+    for record in ({**latest, "before": [facts]}, {**latest, "before": [{"before": [facts]}]}, {"before": [facts]}):
+        taught = taught_to({"a": record}, [], default_registry())
+        assert alone.ids <= taught.ids
+        assert not taught.unknown
+    unknown = taught_to({"a": {**latest, "before": [{"metrics": {}}]}}, [], default_registry()).unknown
+    assert unknown == {"a": "nothing says what it was trained on"}
+
+
+def test_choices_without_the_right_answer(masked, items):
+    wrong = replace(items[0], choices=("bread",), right=("river",))
+    report, _ = run({"backbone": masked}, [wrong, *items[1:]], scoring="object")
+    assert report["left_out"] == {"no right answer among the choices": 1}
+
+
 def test_a_file_of_facts(masked):
     taught = taught_to({}, [sample_path("harbour") / "triples.tsv"], default_registry())
     items, _ = items_of(read_probe("bear", sample_path("bear")).rows)

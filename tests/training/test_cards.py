@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import ModelCard
 from rich.console import Console
 
-from kadapter import ConfigError, KnowledgeModel, StorageError, load_backbone, save_adapter
+from kadapter import ConfigError, KnowledgeModel, StorageError, finetune, load_backbone, save_adapter
 from kadapter.card import adapter_card, card_parts, hub_licence
 from kadapter.describing import complete_card
 from kadapter.storage import describe_adapter
@@ -75,6 +75,23 @@ def test_the_card_of_a_run_is_one_of_the_hub(run):
 def test_the_card_is_made_of_what_is_saved_beside_it(run):
     said = json.loads((run.folder / "adapter.json").read_text())
     assert (run.folder / "README.md").read_text() == adapter_card(said)
+
+
+def test_an_adapter_says_what_it_goes_on_from(run, recipe, tmp_path):
+    first = tmp_path / "licensed"
+    shutil.copytree(run.folder, first)
+    said = json.loads((first / "adapter.json").read_text())
+    said["trained_on"]["data"]["licence"] = "CC BY-SA 4.0"
+    (first / "adapter.json").write_text(json.dumps(said))
+    more = recipe.with_options(
+        {"adapter": None, "adapters": {"facts": str(first)}, "training.trains": ["adapters"], "training.epochs": 1}
+    )
+    further = finetune(more, tmp_path / "further")
+    place = further.folder / "adapters/facts"
+    assert describe_adapter(place)["trained_on"]["before"] == [said["trained_on"]]
+    card = card_in(place)
+    assert "| goes on from | source `fewrel`, licence: CC BY-SA 4.0 |" in card.text
+    assert card.data.to_dict()["license_name"] == "mit-text-cc-by-sa-wikipedia-cc-by-sa-4.0"
 
 
 def test_a_card_says_how_to_use_the_adapter_from_everywhere(run):

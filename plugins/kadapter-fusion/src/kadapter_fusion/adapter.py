@@ -40,6 +40,8 @@ class FusionAdapter(Adapter):
         )
         super().__init__(config, backbone)
         self.members = nn.ModuleDict(members)
+        if records := [dict(member.trained_on) for member in members.values() if member.trained_on]:
+            self.trained_on = {"before": records}
         self.members.requires_grad_(False).eval()
         self.continues = all(member.continues for member in members.values())
         adapters: Sequence[Adapter] = list(members.values())
