@@ -80,7 +80,7 @@ class Experiment:
         each = {phrasing: accuracy(model, about.clozes([phrasing]), about.objects) for phrasing in about.held_out}
         return {
             "held_out": mean(each.values()),
-            "taught": accuracy(model, about.clozes(about.taught[::6]), about.objects),
+            "taught": accuracy(model, about.clozes(about.taught[::12]), about.objects),
             "each": each,
             "beside": {name: self.score(model, self.domains[name]) for name in BESIDE},
             "perplexity": {name: perplexity(model, texts) for name, texts in self.passages.unseen.items()},

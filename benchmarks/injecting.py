@@ -24,7 +24,7 @@ from kadapter.features.rows import digest
 from knowledge_data.geonames import country_graph
 
 COUNTRIES = 188
-AT_ONCE = 32
+AT_ONCE = 64
 """Texts in a batch that is scored."""
 
 
@@ -258,10 +258,12 @@ def divergence(model: KnowledgeModel, now: Tensor, then: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: KnowledgeModel, clozes: Sequence[Cloze], candidates: Sequence[str]) -> float:
-    """Give the share of clozes whose answer is the likeliest of the candidates, in percent."""
+    """Give the share of clozes whose answer is the likeliest of the candidates, in percent; in bfloat16, as trained."""
     tokenizer = model.backbone.tokenizer
     prompts = [encode(tokenizer, cloze.prompt) for cloze in clozes]
-    chosen = likeliest(prompts, [encode(tokenizer, f" {c}") for c in candidates], lambda rows: next_token(model, rows))
+    answers = [encode(tokenizer, f" {candidate}") for candidate in candidates]
+    with torch.autocast("cpu", torch.bfloat16):
+        chosen = likeliest(prompts, answers, lambda rows: next_token(model, rows))
     right = [candidates[number] == cloze.answer for number, cloze in zip(chosen, clozes, strict=True)]
     return 100 * sum(right) / len(right)
 

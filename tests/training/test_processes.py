@@ -21,17 +21,47 @@ def plain(recipe):
     )
 
 
-@pytest.fixture
-def together(tmp_path):
-    """Runs `kadapter` in two processes; gives what they print, and the folder."""
+INTERRUPTED = """
+import sys
+from kadapter.cli import main
+from kadapter.trainer import KnowledgeTrainer
 
-    def run(recipe, *words):
+take_step = KnowledgeTrainer.training_step
+
+
+def perhaps(self, *arguments, **options):
+    if self.state.global_step == 5:
+        sys.exit("interrupted")
+    return take_step(self, *arguments, **options)
+
+
+KnowledgeTrainer.training_step = perhaps
+main()
+"""
+"""`kadapter`, but for a step that is never taken."""
+
+
+@pytest.fixture
+def launched(tmp_path):
+    """Runs `kadapter pretrain`, or a script that does, in two processes."""
+
+    def launch(recipe, output, *words, program=("-m", "kadapter")):
         recipe.save(tmp_path / "recipe.yaml")
         start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        command = ["-m", "kadapter", "pretrain", tmp_path / "recipe.yaml", "--output", tmp_path / "run", "--json"]
-        done = subprocess.run([*start, *command, *words], capture_output=True, text=True, timeout=550)
+        command = ["pretrain", tmp_path / "recipe.yaml", "--output", output, "--json"]
+        return subprocess.run([*start, *program, *command, *words], capture_output=True, text=True, timeout=550)
+
+    return launch
+
+
+@pytest.fixture
+def together(launched, tmp_path):
+    """Gives what two processes print, and the folder."""
+
+    def run(recipe, *words, output="run"):
+        done = launched(recipe, tmp_path / output, *words)
         assert done.returncode == 0, done.stderr
-        return done, tmp_path / "run"
+        return done, tmp_path / output
 
     return run
 
@@ -58,3 +88,25 @@ def test_two_processes_train_what_one_does(plain, together, tensors, tmp_path):
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=TOLERANCE, msg=str(name))
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_two_were_interrupted(plain, launched, together, tensors, tmp_path):
+    of_each = plain.with_options({"training.batch_size": 4})
+    _, whole = together(of_each, output="whole")
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    done = launched(of_each, tmp_path / "run", program=[tmp_path / "interrupted.py"])
+    assert done.returncode != 0
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["checkpoint-4"]
+    _, resumed = together(of_each, "--resume")
+    assert tensors(resumed).keys() == tensors(whole).keys()
+    for name, tensor in tensors(resumed).items():
+        torch.testing.assert_close(tensor, tensors(whole)[name], rtol=0, atol=TOLERANCE, msg=str(name))
+
+
+@pytest.mark.slow
+def test_batches_may_leave_other_parameters_without_a_gradient(plain, together):
+    inner = {"type": "standard", "size": 4}
+    robust = {"type": "drop", "inner": inner, "robust": True}
+    done, _ = together(plain.with_options({"training.batch_size": 4, "adapter": robust}))
+    assert json.loads(done.stdout)["steps"] == 8
