@@ -61,11 +61,11 @@ def fine_tuned(experiment: Experiment, steps: int, rate: float = 5e-5) -> Report
     return {"scores": curve, "perplexity": costs}
 
 
-def measure(experiment: Experiment, steps: int) -> Report:
+def measure(experiment: Experiment, steps: int, tuned_steps: int) -> Report:
     """Give both curves, and what the backbone knew before."""
     before = {name: experiment.score(bare(experiment), domain) for name, domain in experiment.domains.items()}
-    rows = {"adapters": plugged(experiment, steps), "fine-tuning": fine_tuned(experiment, steps)}
-    setting = {**experiment.recipe, "steps": steps}
+    rows = {"adapters": plugged(experiment, steps), "fine-tuning": fine_tuned(experiment, tuned_steps)}
+    setting = {**experiment.recipe, "steps": {"adapters": steps, "fine-tuning": tuned_steps}}
     return {"setting": setting, "before": before, "perplexity": _cost(experiment, bare(experiment)), "rows": rows}
 
 
@@ -102,10 +102,12 @@ def draw(report: Report, path: Path) -> None:
 def main() -> None:
     """Measure, and write a report, a table and a plot."""
     parser = options(__doc__)
-    parser.add_argument("--steps", type=int, default=200, help="for each domain")
+    parser.add_argument("--steps", type=int, default=400, help="of each adapter")
+    parser.add_argument("--tuned-steps", type=int, default=100, help="of fine-tuning, for each domain")
     given = parser.parse_args()
     experiment = experiment_of(given.data, given.quick)
-    report = whole(lambda: measure(experiment, 2 if given.quick else given.steps))
+    steps = (2, 2) if given.quick else (given.steps, given.tuned_steps)
+    report = whole(lambda: measure(experiment, *steps))
     write(report, given.output, "forgetting", draw, table(report))
     print(table(report))
 

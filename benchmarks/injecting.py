@@ -168,7 +168,7 @@ class Lessons:
         size = min(self.settings["facts"], len(order))
         for start in range(0, len(order), size * together):
             some = sorted(order[start : start + size * together], key=lambda cloze: len(cloze[0]) + len(cloze[1]))
-            batches = [some[first : first + size] for first in range(0, len(some) - size + 1, size)]
+            batches = [some[first : first + size] for first in range(0, len(some), size)]
             yield from draw.sample(batches, len(batches))
 
     def _part(self, clozes: Sequence[tuple[list[int], list[int]]], held: Sequence[list[int]]) -> Part:
@@ -226,29 +226,29 @@ def teach(model: KnowledgeModel, teacher: Remembered, lessons: Lessons, seed: in
 def loss_of(model: KnowledgeModel, teacher: Remembered, batch: Sequence[Part], hold: float) -> Tensor:
     """Give the cross-entropy of the answers, the divergence where nothing should change, and what adapters add."""
     losses = []
-    for part in batch:
-        with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16):
+        for part in batch:
             hidden = model(**part.inputs).last_hidden_state
             if len(part.answers):
                 losses.append(functional.cross_entropy(logits(model, hidden[part.asked]), part.answers))
-            if hold:
-                was = before(teacher, part.inputs)[part.held]
-                losses.append(hold * divergence(model, hidden[part.held], was))
-        added = [adapter.penalty() for adapter in model.by_name().values()]
-        losses += [penalty / len(batch) for penalty in added if penalty is not None]
+            if hold and len(part.held[0]):
+                losses.append(hold * divergence(model, hidden[part.held], before(teacher, part)))
+            added = [adapter.penalty() for adapter in model.by_name().values()]
+            losses += [penalty / len(batch) for penalty in added if penalty is not None]
     return torch.stack(losses).sum()
 
 
-def before(teacher: Remembered, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Give the last state of the backbone as it was, (B, T, W)."""
-    last = teacher.backbone.info.layers
-    return teacher(inputs, frozenset({last}))[last]
+@torch.no_grad()
+def before(teacher: Remembered, part: Part) -> Tensor:
+    """Give the log-probabilities of the backbone as it was, by the head that it had, where it is held, (N, V)."""
+    (rows, positions), last = part.held, teacher.backbone.info.layers
+    first = int(rows.min())
+    states = teacher({name: values[first:] for name, values in part.inputs.items()}, frozenset({last}))
+    return teacher.backbone.lm_head(states[last][rows - first, positions]).float().log_softmax(-1)
 
 
-def divergence(model: KnowledgeModel, now: Tensor, then: Tensor) -> Tensor:
-    """Give the mean KL divergence of the predictions from those of states (N, W) as they were."""
-    with torch.no_grad():
-        expected = logits(model, then).log_softmax(-1)
+def divergence(model: KnowledgeModel, now: Tensor, expected: Tensor) -> Tensor:
+    """Give the mean KL divergence of the predictions from states (N, W) from log-probabilities (N, V)."""
     found = logits(model, now).log_softmax(-1)
     return functional.kl_div(found, expected, log_target=True, reduction="none").sum(-1).mean()
 
