@@ -17,7 +17,7 @@ from kadapter.adapter import HiddenStates
 from kadapter.backbone import Backbone
 from kadapter.errors import BackboneError, ConfigError
 from kadapter.passes import run
-from kadapter.past import Caches, Past
+from kadapter.past import Caches, Past, Plugged
 from kadapter.taps import Editor, first_edited, trunk_of
 
 if TYPE_CHECKING:
@@ -132,15 +132,14 @@ class _Writer(GenerationMixin):
         [model] = self.knowledge
         # Both are names of it, whatever the version; two would be one too many.
         said = [cache for name in ("cache", "past_key_values") if (cache := options.pop(name, None)) is not None]
-        given = options[_CACHE] = said[0] if said else Caches(model.backbone.model.config, model.plugged)
+        plugged = {name: (adapter, adapter.options) for name, adapter in model.by_name().items()}
+        given = options[_CACHE] = said[0] if said else Caches(model.backbone.model.config, plugged)
         if not isinstance(given, Caches):
             raise ConfigError(
                 f"{_CACHE} is a {type(given).__name__}, which holds nothing of adapters; give what an earlier "
                 f"`generate` of this model gave, or leave it out"
             )
-        if given.plugged != tuple(model.plugged):
-            now, then = (", ".join(names) or "nothing" for names in (model.plugged, given.plugged))
-            raise ConfigError(f"{_CACHE} was made with {then} plugged, and now it is {now}; leave it out")
+        _check_same(given.plugged, plugged)
         return super().generate(inputs, **options)
 
     def _said(self, option: str, options: Mapping[str, Any]) -> Any:
@@ -184,6 +183,16 @@ class _Writer(GenerationMixin):
         # A family's own way knows of no other cache than its own.
         caches.reorder_cache(beams)
         return caches
+
+
+def _check_same(then: Plugged, now: Plugged) -> None:
+    """Raise ConfigError unless what is plugged is what a cache knows the earlier tokens of."""
+    if list(then) != list(now):
+        earlier, later = (", ".join(names) or "nothing" for names in (then, now))
+        raise ConfigError(f"{_CACHE} was made with {earlier} plugged, and now it is {later}; leave it out")
+    for name, (adapter, options) in now.items():
+        if then[name][0] is not adapter or then[name][1] != options:
+            raise ConfigError(f"{_CACHE} was made with another adapter '{name}', or other options of it; leave it out")
 
 
 class Writes:

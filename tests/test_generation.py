@@ -49,6 +49,11 @@ EDITING = {
 CACHE = next(f.name for f in dataclasses.fields(CausalLMOutputWithPast) if f.name in ("cache", "past_key_values"))
 
 
+WINDOWS = pytest.mark.skipif(
+    not hasattr(DynamicCache, "activate_past_recording"), reason="this transformers takes nothing back from windows"
+)
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Gives the folder of a tiny language model of a family, head and all, as it is published."""
@@ -183,6 +188,30 @@ def test_writing_goes_on_from_what_was_written(backbones):
     assert rest.tolist() == whole.tolist()
 
 
+@pytest.mark.parametrize("adapters", [READING, {"it": STANDARD}], ids=["reading", "editing"])
+def test_a_beginning_can_be_gone_on_from_twice(backbones, adapters):
+    """A cache changes when it is used; a copy of it holds what the same adapters have seen."""
+    model = with_adapters(backbones("gpt2"), adapters, "sum" if len(adapters) > 1 else "alone")
+    first = written(model, prompts(model.backbone, sentences=["the boat"]), return_dict_in_generate=True)
+    ids = first.sequences
+    expected = written(model, {"input_ids": ids}, use_cache=False).tolist()
+    for _ in range(2):
+        assert written(model, {"input_ids": ids, CACHE: deepcopy(first[CACHE])}).tolist() == expected
+
+
+def test_a_cache_is_of_the_adapters_as_they_were(backbones):
+    model = with_adapters(backbones("gpt2"), {"it": EDITING["drop"]}, "alone")
+    first = written(model, prompts(model.backbone), return_dict_in_generate=True)
+    model.set("it", layers=0)
+    with pytest.raises(ConfigError, match="made with another adapter 'it', or other options of it; leave it out"):
+        written(model, {"input_ids": first.sequences, CACHE: first[CACHE]})
+    model.set("it", layers=2)
+    adapter = model.unplug("it")
+    model.plug("it", deepcopy(adapter))
+    with pytest.raises(ConfigError, match="made with another adapter 'it'"):
+        written(model, {"input_ids": first.sequences, CACHE: first[CACHE]})
+
+
 @pytest.mark.parametrize("name", ["cache", "past_key_values"])
 def test_another_cache_holds_nothing_of_adapters(backbones, name):
     model = with_adapters(backbones("gpt2"), READING)
@@ -202,9 +231,11 @@ def test_embeddings_are_no_tokens(backbones):
         KnowledgeModel(backbones("gpt2")).generate(inputs_embeds=torch.zeros(1, 2, 48))
 
 
-def test_what_is_guessed_ahead_is_taken_back(backbones):
-    """Looking ahead in the prompt crops all caches; what is written stays the same."""
-    model = with_adapters(backbones("llama"), READING)
+@pytest.mark.parametrize("family", ["llama", pytest.param("gemma2", marks=WINDOWS)])
+@pytest.mark.parametrize("adapters", [READING, {"it": STANDARD}], ids=["reading", "editing"])
+def test_what_is_guessed_ahead_is_taken_back(backbones, family, adapters):
+    """Looking ahead in the prompt crops all caches, sliding windows too; what is written stays the same."""
+    model = with_adapters(backbones(family), adapters, "sum" if len(adapters) > 1 else "alone")
     batch = prompts(model.backbone, sentences=["a river runs by a river runs by a river"])
     assert written(model, batch, prompt_lookup_num_tokens=3).tolist() == written(model, batch).tolist()
 

@@ -27,7 +27,7 @@ def step_by_step(adapter: Adapter, backbone: Backbone, batch: Mapping[str, Tenso
 
     In between the rows change places, as beams do; they are given as they were.
     """
-    caches, tokens = Caches(backbone.model.config), batch["input_ids"].shape[1]
+    caches, tokens = Caches(backbone.model.config, {}), batch["input_ids"].shape[1]
     steps = [*range(tokens // 2, tokens)]
     features = [_next(adapter, backbone, batch, 0, steps[0], caches)]
     rows = torch.arange(len(batch["input_ids"])).flip(0)
