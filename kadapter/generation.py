@@ -72,8 +72,12 @@ class Continued:
 
 def composed(model: KnowledgeModel, batch: Mapping[str, Tensor], caches: Caches | None = None) -> Tensor:
     """Give the composed states, (B, T, W), of tokens which go on from those that the caches know, if there are any."""
-    passes = model.backbone if caches is None else Continued(model.backbone, caches)
-    states, features = run(passes, batch, model.by_name(), model.reads)
+    if caches is None:
+        states, features = run(
+            model.backbone, batch, model.by_name(), model.reads, exact=model.exact, clean=model.clean
+        )
+    else:
+        states, features = run(Continued(model.backbone, caches), batch, model.by_name(), model.reads)
     mixed: Tensor = model.composition(states.get(model.backbone.info.layers), features)
     return mixed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +10,16 @@ import typer
 from rich.text import Text
 
 from kadapter.cli.options import Json, named_adapters, parse_assignments, print_facts, print_json, print_table
+from kadapter.config import make_config
 from kadapter.errors import ConfigError
 
 if TYPE_CHECKING:
     from kadapter.model import KnowledgeModel
 
 _List = list[str] | None
+
+_OF_PROBES = ("data", "scoring", "filter_", "taught", "facts", "relation", "limit", "seed", "on_error")
+"""Parameters that a question has no use for."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def probe(
+    context: typer.Context,
     what: Annotated[
         list[str], typer.Argument(help="A question with [MASK]; or probes: NAME, with --data, or NAME=PATH.")
     ],
@@ -51,21 +56,22 @@ def probe(
     json: Json = False,
 ) -> None:
     """Ask a masked or a causal language model what it knows, with and without adapters."""
-    from kadapter.probing.one_question import blanks_in
+    from kadapter.probing.one_question import QuestionOptions, blanks_in
 
     if len(what) == 1 and (blanks_in(what[0]) or (" " in what[0] and "=" not in what[0])):
-        if output:
-            raise ConfigError("--output goes with probes; keep the answers to a question by --json > FILE")
-        _question(_model(backbone, adapters), what[0], top, choice or (), json)
+        _refuse(context, ["output"], "goes with probes; keep the answers to a question by --json > FILE")
+        _refuse(context, _OF_PROBES, "goes with probes; a question takes --choice, --top and --set mean=true")
+        asked = make_config(QuestionOptions, parse_assignments(set_ or ()), owner="a question")
+        _question(_model(backbone, adapters), what[0], top, choice or (), asked.mean, json)
         return
+    _refuse(context, ["choice"], "goes with a question; probes bring their own choices")
+    _refuse(context, ["top"], "goes with a question; --set ranks=[1,3] says how many answers of a probe count")
     options = {
         "scoring": scoring, "filters": filter_ or [], "taught": taught, "facts": facts or [],
         "relations": relation or [], "limit": limit,
         "seed": seed, "on_error": on_error, **parse_assignments(set_ or ()),
     }  # fmt: skip
-    if choice:
-        raise ConfigError("--choice goes with a question; probes bring their own choices")
-    places = dict(_place(text, data) for text in what)
+    places = _places(what, data)
     _probes(_model(backbone, adapters), places, output, options, json)
 
 
@@ -73,6 +79,25 @@ def _model(backbone: str, adapters: Sequence[str] | None) -> KnowledgeModel:
     from kadapter.model import KnowledgeModel
 
     return KnowledgeModel.from_pretrained(backbone, named_adapters(adapters or ()))
+
+
+def _refuse(context: typer.Context, parameters: Collection[str], why: str) -> None:
+    """Raise ConfigError where one of these parameters was said on the command line."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        # By its name: where typer has this class from depends on the version.
+        if parameter.name in parameters and source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(f"{parameter.opts[0]} {why}")
+
+
+def _places(texts: Iterable[str], data: Path | None) -> dict[str, Path]:
+    """Give where each probe lies, by name."""
+    places: dict[str, Path] = {}
+    for name, place in (_place(text, data) for text in texts):
+        if name in places:
+            raise ConfigError(f"two probes are called '{name}'; ask for them one after the other")
+        places[name] = place
+    return places
 
 
 def _place(text: str, data: Path | None) -> tuple[str, Path]:
@@ -112,10 +137,10 @@ def _print(name: str, report: Mapping[str, Any]) -> None:
     print_facts(name, {"facts asked": f"{report['asked']:,}", **left, **lost, **unknown})
 
 
-def _question(model: KnowledgeModel, text: str, top: int, choices: Sequence[str], json: bool) -> None:
+def _question(model: KnowledgeModel, text: str, top: int, choices: Sequence[str], mean: bool, json: bool) -> None:
     from kadapter.probing.one_question import ask_one
 
-    found = ask_one(model, text, top, choices)
+    found = ask_one(model, text, top, choices, mean)
     if json:
         print_json(found)
         return

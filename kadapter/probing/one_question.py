@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,6 +26,17 @@ POOL = 500
 
 Answers = dict[str, list[dict[str, Any]]]
 """Model -> its answers, best first: `answer` and `probability`."""
+
+
+@dataclass(frozen=True)
+class QuestionOptions:
+    """How a question is asked.
+
+    Attributes:
+        mean: whether likelihoods are per token.
+    """
+
+    mean: bool = False
 
 
 def blanks_in(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from kadapter.generation import composed
 from kadapter.model import KnowledgeModel
 from kadapter.probing.language_model import LanguageModel
 
@@ -45,8 +46,9 @@ class Plugged:
         """Give (B, T, V): the head's answer to what the composition gives."""
         device = self.model.device
         with self.model.unplugged() if self.bare else nullcontext():
-            out = self.model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device))
-            return self.head(out.last_hidden_state)
+            # Not by the model itself: its task may have a head, whose answers would be for nothing.
+            batch = {"input_ids": input_ids.to(device), "attention_mask": attention_mask.to(device)}
+            return self.head(composed(self.model, batch))
 
 
 def both_of(model: KnowledgeModel, start: bool = False) -> dict[str, LanguageModel]:

@@ -78,6 +78,16 @@ def test_a_fresh_head_is_the_one_that_is_asked(saved):
     assert own["without"] != fresh["without"]
 
 
+@pytest.mark.parametrize(("family", "task"), [("bert", "masked-lm"), ("llama", "causal-lm")])
+def test_the_head_of_a_language_modelling_model_is_called_once(saved, family, task):
+    model = KnowledgeModel.from_pretrained(saved[family], task={"name": task})
+    alone = ask_one(KnowledgeModel.from_pretrained(saved[family]), "who painted the [MASK]")
+    calls = []
+    model.backbone.lm_head.register_forward_hook(lambda *_: calls.append(1))
+    assert ask_one(model, "who painted the [MASK]") == alone
+    assert len(calls) == 1
+
+
 def test_what_is_behind_the_blank_chooses_for_a_causal_model(adapted):
     found = ask_one(adapted("llama"), "the [MASK] runs by the harbour", top=4)
     assert all(len(answers) == 4 for answers in found.values())
@@ -104,6 +114,15 @@ def test_the_command_with_a_question(saved):
     assert len(told["without"]) == 2
 
 
+def test_the_command_compares_the_choices_of_a_question_by_token(saved):
+    choices = ["the harbour of the old town", "bread"]
+    words = [word for choice in choices for word in ("--choice", choice)]
+    told = json.loads(ran("who [MASK]", "--backbone", saved["bert"], *words, "--set", "mean=true", "--json"))
+    model = KnowledgeModel.from_pretrained(saved["bert"])
+    assert told == ask_one(model, "who [MASK]", choices=choices, mean=True)
+    assert told != ask_one(model, "who [MASK]", choices=choices)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -111,6 +130,17 @@ def test_the_command_with_a_question(saved):
         (["[MASK] and [MASK]"], "has 2 blanks"),
         (["who painted the [MASK]", "--top", "0"], "0 answers are asked for; ask for 1 or more"),
         (["who painted the [MASK]", "--output", "out"], "--output goes with probes; keep the answers to a question by"),
+        (["who painted the [MASK]", "--scoring", "object"], "--scoring goes with probes; a question takes"),
+        (["who painted the [MASK]", "--filter", "name"], "--filter goes with probes"),
+        (["who painted the [MASK]", "--facts", "a.tsv"], "--facts goes with probes"),
+        (["who painted the [MASK]", "--taught", "keep"], "--taught goes with probes"),
+        (["who painted the [MASK]", "--relation", "P19"], "--relation goes with probes"),
+        (["who painted the [MASK]", "--limit", "3"], "--limit goes with probes"),
+        (["who painted the [MASK]", "--data", "."], "--data goes with probes"),
+        (["who painted the [MASK]", "--seed", "1"], "--seed goes with probes"),
+        (["who painted the [MASK]", "--on-error", "skip"], "--on-error goes with probes"),
+        (["who painted the [MASK]", "--set", "ranks=[1]"], "a question has no option 'ranks'; it has mean"),
+        (["who painted the [MASK]", "--set", "mean=2"], "a question: option 'mean' is 2; it must be bool"),
         (["bear=my probes/nowhere"], "nowhere: holds no P*.jsonl"),
         (["bear"], "where does bear lie? Say bear=PATH, or --data FOLDER"),
         (["glue", "--data", "."], "there is no probe 'glue'; choose one of: bear"),
@@ -121,6 +151,8 @@ def test_the_command_with_a_question(saved):
         ([f"bear={PROBES / 'bear'}", "--filter", "names"], "there is no filter 'names'"),
         ([f"bear={PROBES / 'bear'}", "--facts", "nowhere.tsv"], "nowhere.tsv"),
         ([f"bear={PROBES / 'bear'}", "--choice", "a"], "--choice goes with a question"),
+        ([f"bear={PROBES / 'bear'}", "--top", "3"], "--top goes with a question; --set ranks=[1,3] says"),
+        (["bear=here", "bear=there"], "two probes are called 'bear'; ask for them one after the other"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words, message, saved, capsys, monkeypatch, tmp_path):
