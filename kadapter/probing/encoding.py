@@ -60,23 +60,23 @@ def tokens_of(model: LanguageModel, sentences: Sequence[str]) -> list[Tokens]:
     ]
 
 
-def terms(model: LanguageModel, tokens: Tokens, span: Span | None = None) -> list[Term]:
+def terms(model: LanguageModel, tokens: Tokens, span: Span | None = None, words: bool = True) -> list[Term]:
     """Give the shares of the tokens inside the span in the log-likelihood of a sentence.
 
     A causal model sees what is before a token; the first token, which has nothing before it, has no share. A masked
     one sees the whole sentence without that token and without what follows of the same word: pseudo-log-likelihood
-    (Salazar et al. 2020) as Kauf and Ivanova (2023) corrected it.
+    (Salazar et al. 2020) as Kauf and Ivanova (2023) corrected it; or, without `words`, without that token alone.
     """
     numbers = tokens.inside(span)
     if model.causal:
         seen = tokens.ids[: max(numbers, default=0)]
         return [Term(seen, number - 1, tokens.ids[number]) for number in numbers if number]
     mask = _mask(model)
-    return [Term(_hidden(tokens, number, mask), number, tokens.ids[number]) for number in numbers]
+    return [Term(_hidden(tokens, number, mask, words), number, tokens.ids[number]) for number in numbers]
 
 
-def _hidden(tokens: Tokens, number: int, mask: int) -> tuple[int, ...]:
-    word = tokens.words[number]
+def _hidden(tokens: Tokens, number: int, mask: int, words: bool) -> tuple[int, ...]:
+    word = tokens.words[number] if words else None
     return tuple(
         mask if n == number or (n > number and tokens.words[n] == word and word is not None) else token
         for n, token in enumerate(tokens.ids)

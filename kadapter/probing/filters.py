@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kadapter.probing.items import BLANK, Item
 from kadapter.probing.language_model import LanguageModel
-from kadapter.probing.scoring import ask, prepare
+from kadapter.probing.scoring import Answer, ask, prepare
 
 IN_NAME = "answer that stands in the subject"
 BY_NAME = "answer that the subject's name suggests"
@@ -40,7 +40,8 @@ def by_names(model: LanguageModel, items: Sequence[Item], scoring: str) -> dict[
     """Find items whose right answer the model would guess from a word of the subject's name alone.
 
     It is asked what a word of the name is common in, as LAMA-UHN does for relations of persons with places and
-    languages, and the answer must be among the first three.
+    languages, and the answer must be among the first three. Where no more than three choices are wrong, that would say
+    next to nothing, and nothing is suggested.
     """
     questions = defaultdict[int, list[Item]](list)
     for number, item in enumerate(items):
@@ -51,7 +52,11 @@ def by_names(model: LanguageModel, items: Sequence[Item], scoring: str) -> dict[
     ]
     asked = [(number, question) for number, question in flat if not isinstance(question, str)]
     answers = ask(model, [question for _, question in asked])
-    return {n: BY_NAME for (n, _), answer in zip(asked, answers, strict=True) if answer.rank <= NAMES_SUGGEST}
+    return {n: BY_NAME for (n, _), answer in zip(asked, answers, strict=True) if _suggested(answer)}
+
+
+def _suggested(answer: Answer) -> bool:
+    return answer.rank <= NAMES_SUGGEST < answer.choices - answer.right
 
 
 def _on_word(item: Item, word: str) -> Item:

@@ -99,7 +99,8 @@ def _of_vocabulary(model: LanguageModel, item: Item, sentence: str) -> Question 
     if model.causal and any(letter.isalnum() for letter in sentence.split(BLANK)[1]):
         return TEXT_FOLLOWS
     cut = zip(tokens_of(model, sentences), spans, strict=True)
-    single = [terms(model, tokens, span) for tokens, span in cut if len(tokens.inside(span)) == 1]
+    # Without what follows of its word: where only spaces part words, that is the full stop.
+    single = [terms(model, tokens, span, words=False) for tokens, span in cut if len(tokens.inside(span)) == 1]
     if not single:
         return SEVERAL_TOKENS
     read = [found[0] for found in single if found]

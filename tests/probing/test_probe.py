@@ -236,9 +236,17 @@ def test_answers_in_the_name(masked):
 
 
 def test_answers_that_a_name_suggests(masked):
-    # Three of three choices are among the first three; of other relations nothing is asked.
-    three = ("river", "bread", "harbour")
-    items = [Item(r, ("river",), three, ("[Y]",), "Tom Quill") for r in ("P19", "P504")]
-    assert list(by_names(masked, items, "object")) == [0]
+    # Of six choices three are among the first three; of other relations nothing is asked.
+    six = ("river", "bread", "harbour", "bridge", "town", "boats")
+    items = [Item(relation, (one,), six, ("[Y]",), "Quill") for relation in ("P19", "P504") for one in six]
+    found = by_names(masked, items, "object")
+    assert len(found) == 3
+    assert max(found) < len(six)
     report, _ = run({"backbone": masked}, items, filters=["name"])
-    assert report["left_out"] == {"answer that the subject's name suggests": 1}
+    assert report["left_out"] == {"answer that the subject's name suggests": 3}
+
+
+@pytest.mark.parametrize("choices", [("river", "bread", "harbour"), ("river", "bread", "harbour", "bridge")])
+def test_a_name_suggests_nothing_where_hardly_anything_else_can_be_said(masked, choices):
+    items = [Item("P19", (one,), choices, ("[Y]",), "Tom Quill") for one in choices]
+    assert not by_names(masked, items, "object")

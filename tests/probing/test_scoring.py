@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from kadapter import ConfigError
 from kadapter.probing import batches
@@ -108,6 +110,22 @@ def test_the_vocabulary_is_ranked(lm):
     assert answer.rank == 1 + words.index("river")
     assert answer.said == lm.tokenizer.decode([order[0]]).strip()
     assert answer.choices == len(lm.tokenizer)
+
+
+def test_what_the_tokenizer_takes_into_the_word_of_the_blank_is_seen(masked):
+    """As in a SentencePiece tokenizer, where a full stop belongs to the word before it."""
+    pieces = ["▁who", "▁painted", "▁the", "▁river", "▁bread", "."]
+    scores = [(piece, -1.0) for piece in ("<unk>", "<mask>", *pieces)]
+    whole = Tokenizer(models.Unigram(scores, unk_id=0))
+    whole.pre_tokenizer = pre_tokenizers.Metaspace()
+    lm = replace(
+        masked, tokenizer=PreTrainedTokenizerFast(tokenizer_object=whole, unk_token="<unk>", mask_token="<mask>")
+    )
+    item = Item("r", ("river", "bread"), (), ("who painted the [Y].",))
+    question = prepare(lm, item, item.sentences[0], "token")
+    assert lm.tokenizer(item.sentences[0].replace("[Y]", "river")).word_ids() == [0, 1, 2, 3, 3]
+    assert lm.tokenizer.convert_ids_to_tokens(question.prompt.ids) == [*pieces[:3], "<mask>", "."]
+    assert lm.tokenizer.convert_ids_to_tokens(sorted(question.right)) == pieces[3:5]
 
 
 def test_a_choice_alone_tells_a_causal_model_nothing(causal):
