@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from typing_extensions import Unpack
 
+_NO_LIMIT = 1e9
+"""A tokenizer that knows of no limit says a number beyond this."""
+
 
 def load_backbone(
     name: str | Path, registry: Registry | None = None, revision: str | None = None, **access: Unpack[Access]
@@ -58,7 +61,7 @@ def load_backbone(
     except Exception as error:  # what a damaged folder or a model without text raises depends on where it stumbles
         raise BackboneError(_cannot_load(str(name), error, registry)) from error
     _check_whole(backbone, model, loading["missing_keys"])
-    _settle(tokenizer)
+    _settle(tokenizer, model)
     return backbone
 
 
@@ -106,9 +109,24 @@ def _cannot_load(name: str, error: Exception, registry: Registry) -> str:
     )
 
 
-def _settle(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Let it pad, and cut at the end."""
+def _settle(tokenizer: PreTrainedTokenizerBase, model: nn.Module) -> None:
+    """Let it pad, cut at the end, and know how many tokens the model takes."""
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     # Tasks say what they lost as past the end.
     tokenizer.truncation_side = "right"
+    if tokenizer.model_max_length > _NO_LIMIT and (most := _positions(model)):
+        tokenizer.model_max_length = most
+
+
+def _positions(model: nn.Module) -> int | None:
+    """Give how many tokens a model takes; None where it has no positions, or relative ones, which go on."""
+    config: Any = model.config
+    most = getattr(config, "max_position_embeddings", None)
+    relative = getattr(config, "alibi", False) or not getattr(config, "position_biased_input", True)
+    if relative or not isinstance(most, int) or most < 1:
+        return None
+    named = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    paddings = [module.padding_idx for module in named if isinstance(module, nn.Embedding)]
+    # RoBERTa's kin count from behind the position of padding.
+    return most - max((padding + 1 for padding in paddings if padding is not None), default=0)

@@ -304,6 +304,41 @@ def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):
     assert_same(tiny_batch(backbone)["attention_mask"], tiny_batch(tiny_backbone("gpt2"))["attention_mask"], "mask")
 
 
+def without_limit(family, folder, **config):
+    """A saved backbone whose tokenizer does not say how much it takes."""
+    save_tiny_backbone(family, folder)
+    for name, change in (("tokenizer_config.json", {"model_max_length": int(1e30)}), ("config.json", config)):
+        said = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**said, **change}))
+    return load_backbone(folder)
+
+
+# RoBERTa's kin have no position for tokens before the one behind that of padding.
+@pytest.mark.parametrize(("family", "limit"), [("bert", 128), ("opt", 128), ("roberta", 126), ("mpnet", 126)])
+def test_a_tokenizer_without_a_limit_has_that_of_the_backbone(family, limit, tmp_path):
+    backbone = without_limit(family, tmp_path)
+    assert backbone.tokenizer.model_max_length == limit
+    full = backbone.tokenizer("bread " * 200, truncation=True, return_tensors="pt")
+    assert backbone({"input_ids": full["input_ids"]}, frozenset({4})).states[4].shape == (1, limit, 32)
+    with pytest.raises((IndexError, RuntimeError)):
+        backbone({"input_ids": full["input_ids"][:, [*range(limit), 8]]}, frozenset({4}))
+
+
+def test_a_rotating_backbone_takes_as_many_tokens_as_it_was_trained_on(tmp_path):
+    assert without_limit("llama", tmp_path).tokenizer.model_max_length == 128
+
+
+@pytest.mark.parametrize(
+    ("family", "relative"), [("deberta-v2", {"position_biased_input": False}), ("falcon", {"alibi": True})]
+)
+def test_relative_positions_set_no_limit(family, relative, tmp_path):
+    assert without_limit(family, tmp_path, **relative).tokenizer.model_max_length > 1e9
+
+
+def test_the_limit_of_a_tokenizer_is_left_to_it(tmp_path):
+    assert load_backbone(save_tiny_backbone("bert", tmp_path)).tokenizer.model_max_length == 120
+
+
 def test_a_family_without_a_list_of_layers_says_which_lists_it_has():
     config = AlbertConfig(vocab_size=50, embedding_size=8, hidden_size=16, num_attention_heads=2, intermediate_size=16)
     with pytest.raises(BackboneError, match=r"no list of 12 layers in AlbertModel.*layer_groups \(1\).*`layers`"):
