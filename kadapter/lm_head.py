@@ -36,7 +36,7 @@ class LanguageModelHead(nn.Module):
         """Give the logits, (…, V), of last states, (…, W)."""
         rows = hidden if hidden.dim() == 3 else hidden.reshape(1, -1, hidden.shape[-1])
         logits = self.model(inputs_embeds=rows, return_dict=True).logits
-        return logits.view(*hidden.shape[:-1], -1)
+        return logits.view(*hidden.shape[:-1], logits.shape[-1])
 
 
 class _Given(BaseModelOutput):

@@ -81,6 +81,13 @@ def test_some_tokens_alone_have_the_logits_that_they_have_among_all(saved):
     torch.testing.assert_close(backbone.lm_head(some), logits[[0, 2], [3, 1]])
 
 
+@pytest.mark.parametrize("family", ["bert", "distilbert", "gpt2", "llama"])
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_no_token_has_no_logits(tiny, family, shape):
+    backbone = tiny(family)
+    assert backbone.lm_head(torch.zeros(*shape, 32)).shape == (*shape, len(backbone.tokenizer))
+
+
 def test_a_tiny_backbone_has_the_head_of_its_family(tmp_path):
     save_tiny_backbone("roberta", tmp_path, causal=False)
     loaded, made = load_backbone(tmp_path), tiny_backbone("roberta")

@@ -52,8 +52,9 @@ class TestCausalClozesBesideTextThatIsHeld(TaskContract):
         return in_every_split([HARBOUR, OTHER])
 
 
-def encoded(options, *rows):
-    return build_task(options).encode(Dataset.from_list([dict(row) for row in rows]), tiny_tokenizer())
+def encoded(options, *rows, tokenizer=None):
+    rows = Dataset.from_list([dict(row) for row in rows])
+    return build_task(options).encode(rows, tokenizer or tiny_tokenizer())
 
 
 def words(tokens):
@@ -85,6 +86,15 @@ def test_a_span_that_is_cut_off_is_no_example():
     made = encoded({**MASKED, **CLOZE, "max_length": 7}, HARBOUR, BOATS)
     assert len(made.examples) == 1
     assert dict(made.skipped) == {"nothing to ask within 7 tokens": 1}
+
+
+def test_a_causal_cloze_that_opens_the_text_is_no_example_for_there_is_nothing_before_it():
+    plain = tiny_tokenizer()
+    plain.backend_tokenizer.post_processor = None
+    made = encoded({**CAUSAL, **CLOZE, "max_length": 6}, BOATS, HARBOUR, {**HARBOUR, "end": 40}, tokenizer=plain)
+    before = "nothing before what is asked, which a causal model goes on from"
+    assert dict(made.skipped) == {before: 1, "nothing to ask within 6 tokens": 1}
+    assert len(encoded({**CAUSAL, **CLOZE}, BOATS).examples) == 1
 
 
 def test_salient_spans_are_one_of_the_two_entities():

@@ -120,15 +120,21 @@ class LanguageModelling(Task):
         held = self.holds and bool(row["hold"])
         drawn = random.Random(f"{self.config.seed} {row['text']}")
         places = self.askable(encoding)
-        spans = [] if held else _SPANS[self.config.objective]
+        spans = [] if held else [(row[start], row[end]) for start, end in _SPANS[self.config.objective]]
         if spans:
-            places = _in_span(encoding, places, [(row[start], row[end]) for start, end in spans], drawn)
+            places = _in_span(encoding, places, spans, drawn)
         elif places:
             places = self.drawn(places, drawn)
         if not places:
-            return f"nothing to ask within {self.config.max_length} tokens"
+            return self._unasked(encoding, spans)
         tokens, labels = self.ask(encoding["input_ids"], set(places), tokenizer)
         return {"input_ids": tokens, "labels": labels, "held": held, LOST: int(is_cut(encoding))}
+
+    def _unasked(self, encoding: BatchEncoding, spans: Sequence[tuple[int, int]]) -> str:
+        """Say why nothing is asked of a text, or of these spans of it."""
+        if self.causal and spans and all(0 in _inside(encoding, span) for span in spans):
+            return "nothing before what is asked, which a causal model goes on from"
+        return f"nothing to ask within {self.config.max_length} tokens"
 
     def askable(self, encoding: BatchEncoding) -> list[int]:
         """Give the places that may be asked: those of the text's own tokens."""
@@ -224,10 +230,15 @@ def _in_span(
     encoding: BatchEncoding, places: Sequence[int], spans: Sequence[tuple[int, int]], drawn: random.Random
 ) -> list[int]:
     """Give the places of one of the spans that have any; none where a token of it cannot be asked."""
-    offsets = encoding["offset_mapping"]
     found = []
-    for start, end in spans:
-        inside = [place for place, (first, last) in enumerate(offsets) if first < end and last > start]
-        if inside and set(inside) <= set(places) and offsets[inside[-1]][1] >= end:
+    for span in spans:
+        inside = _inside(encoding, span)
+        if inside and set(inside) <= set(places) and encoding["offset_mapping"][inside[-1]][1] >= span[1]:
             found.append(inside)
     return drawn.choice(found) if found else []
+
+
+def _inside(encoding: BatchEncoding, span: tuple[int, int]) -> list[int]:
+    """Give the places of the tokens that have a character of a span."""
+    start, end = span
+    return [place for place, (first, last) in enumerate(encoding["offset_mapping"]) if first < end and last > start]
