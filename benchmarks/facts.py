@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -141,21 +141,31 @@ def run(experiment: Experiment, row: str, seed: int) -> Report:
     return {**experiment.scores(model), "trained_parameters": trained, "seconds": round(seconds)}
 
 
-def measure(experiment: Experiment, rows: Mapping[str, int], known: Mapping[str, Any]) -> Report:
-    """Give the report: row -> as many seeds as it is said to have; rows that are known and not asked for stay."""
+def measure(experiment: Experiment, rows: Mapping[str, int], known: Mapping[str, Any]) -> Iterator[Report]:
+    """Give the report, again after each row: as many seeds of it as are said; rows that are not asked for stay."""
     found: dict[str, Any] = dict(known) or {"backbone": {"seeds": [experiment.scores(bare(experiment))]}}
+    first = found["backbone"]["seeds"][0]["perplexity"]
     for row, seeds in rows.items():
         found[row] = {"seeds": [run(experiment, row, seed) for seed in range(seeds)]}
-    first = found["backbone"]["seeds"][0]["perplexity"]
-    for figures in found.values():
-        figures |= summary(figures["seeds"], first)
-    return {"setting": dict(experiment.recipe), "rows": found}
+        yield report_of(experiment.recipe, {name: its["seeds"] for name, its in found.items()}, first)
+
+
+def report_of(recipe: Mapping[str, Any], rows: Mapping[str, Sequence[Report]], first: Mapping[str, float]) -> Report:
+    """Put a report together of what was measured of each row, by seed."""
+    return {
+        "setting": dict(recipe),
+        "rows": {name: {"seeds": seeds, **summary(seeds, first)} for name, seeds in rows.items()},
+    }
 
 
 def known_rows(file: Path, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the rows of a report that was made with the same recipe."""
-    report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"setting": None}
-    return report["rows"] if report["setting"] == recipe else {}
+    """Give the rows of an earlier report, which must have been made with the same recipe."""
+    if not file.exists():
+        return {}
+    report = json.loads(file.read_text(encoding="utf-8"))
+    if report["setting"] != recipe:
+        raise SystemExit(f"{file} was made with another recipe; move it away, or choose another --output")
+    return report["rows"]
 
 
 def summary(seeds: Sequence[Report], first: Mapping[str, float]) -> Report:
@@ -229,10 +239,10 @@ def main() -> None:
     parser.add_argument("--row", action="append", choices=ROWS, help="only these, others stay; repeatable")
     given = parser.parse_args()
     rows = {row: 1 if row in SLOW else given.seeds for row in given.row or ROWS}
-    experiment = experiment_of(given.data, given.quick)
-    known = known_rows(given.output / "facts.json", experiment.recipe)
-    report = whole(lambda: measure(experiment, rows, known))
-    write(report, given.output, "facts", draw, table(report))
+    experiment, name = experiment_of(given.data, given.quick), "facts-quick" if given.quick else "facts"
+    known = known_rows(given.output / f"{name}.json", experiment.recipe)
+    for report in measure(experiment, rows, known):
+        write(whole(lambda made=report: made), given.output, name, draw, table(report))
     print(table(report))
 
 

@@ -108,7 +108,7 @@ def main() -> None:
     experiment = experiment_of(given.data, given.quick)
     steps = (2, 2) if given.quick else (given.steps, given.tuned_steps)
     report = whole(lambda: measure(experiment, *steps))
-    write(report, given.output, "forgetting", draw, table(report))
+    write(report, given.output, "forgetting-quick" if given.quick else "forgetting", draw, table(report))
     print(table(report))
 
 

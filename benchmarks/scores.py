@@ -28,6 +28,8 @@ COMPARED = (PUBLISHED, "kadapter, float32", "kadapter, bfloat16", "kadapter's de
 
 def measure(quick: bool) -> dict[str, Any]:
     """Train and score every row with every seed."""
+    if not quick and not FEWREL.exists():
+        raise SystemExit(f"{FEWREL} is missing: FewRel's validation set, https://github.com/thunlp/FewRel, gzipped")
     backbone = tiny_backbone("bert") if quick else load_backbone("minilm")
     learned, scored = split(tiny_facts() if quick else read_json(FEWREL), backbone, *((12, 8) if quick else (40, 40)))
     seeds = (0, 1) if quick else (0, 1, 2)

@@ -524,17 +524,16 @@ def test_the_key_follows_what_the_fingerprint_does_not_see(rows, tmp_path, chang
 def test_the_default_place_is_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("KADAPTER_CACHE", str(tmp_path))
     assert FeatureStore().place == tmp_path / "features"
-    monkeypatch.delenv("KADAPTER_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert FeatureStore().place == tmp_path / "kadapter" / "features"
+    monkeypatch.setenv("KADAPTER_CACHE", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert FeatureStore().place == tmp_path / ".cache" / "kadapter" / "features"
 
 
 def test_who_has_no_home_has_a_place_all_the_same(monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
-    for name in ("KADAPTER_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("KADAPTER_CACHE", raising=False)
     monkeypatch.setattr("pathlib.Path.home", homeless)
     assert FeatureStore().place.name == "features"
 

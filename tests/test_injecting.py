@@ -133,6 +133,6 @@ def test_scores_are_shares_of_the_whole(model):
 def test_it_runs_on_a_tiny_model(name, tmp_path):
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--output", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    assert json.loads((tmp_path / f"{name}.json").read_text())["rows"]
-    assert (tmp_path / f"{name}.md").read_text().startswith("|")
-    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / f"{name}-quick.json").read_text())["rows"]
+    assert (tmp_path / f"{name}-quick.md").read_text().startswith("|")
+    assert (tmp_path / f"{name}-quick.png").read_bytes().startswith(b"\x89PNG")

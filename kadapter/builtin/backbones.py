@@ -30,7 +30,7 @@ def _located(alias: str, distribution: str, inside: str, install: str) -> Path:
 
 def _cached(name: str, make: Callable[[Path], None]) -> Path:
     """Give the folder `name` of the cache (`KADAPTER_CACHE`), made on first use and never left half made."""
-    cache = Path(os.environ.get("KADAPTER_CACHE", Path.home() / ".cache" / "kadapter"))
+    cache = Path(os.environ.get("KADAPTER_CACHE") or Path.home() / ".cache" / "kadapter")
     folder = cache / name
     if not folder.exists():
         with _aside(cache) as aside:

@@ -20,14 +20,14 @@ from kadapter.features.content import content_hash
 from kadapter.features.folder import NOTE, Folder, damaged, read_note
 from kadapter.features.frozen import FrozenStates
 from kadapter.features.rows import RowSet
+from kadapter.files import cache_folder
 from kadapter.progress import tell
 from kadapter.sizes import bytes_of, in_words
 
 
 def default_place() -> Path:
-    """Give the folder where states are kept: in KADAPTER_CACHE, or where the system keeps what can be made again."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get("KADAPTER_CACHE") or Path(cache) / "kadapter") / "features"
+    """Give the folder where states are kept."""
+    return cache_folder() / "features"
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class FeatureStore:
     def _drop(self, key: str) -> None:
         os.replace(self.place / key, self.place / f".{key}.{uuid.uuid4().hex}.part")
         # With what a kill left of others.
-        for gone in self.place.glob(".*.part"):
+        for gone in self.place.glob(f".*.{32 * '[0-9a-f]'}.part"):
             shutil.rmtree(gone, ignore_errors=True)
 
     # --- who uses what: each user holds a lock on a file of its own, which its end, however it comes, gives back
