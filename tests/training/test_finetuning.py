@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -195,7 +196,10 @@ def test_an_adapter_that_was_trained_says_what_it_was_trained_on_last(downstream
     run, model = finetuned(downstream.with_options({"training.trains": ["head", "adapters"]}))
     for name in downstream.adapters:
         saved = run.folder / "adapters" / name
-        assert json.loads((saved / "adapter.json").read_text())["trained_on"] == run.result
+        said = json.loads((saved / "adapter.json").read_text())["trained_on"]
+        [before] = said.pop("before")
+        assert said == run.result
+        assert before == json.loads((Path(downstream.adapters[name]) / "adapter.json").read_text())["trained_on"]
         assert_same_tensors(load_file(saved / "adapter.safetensors"), model.adapters[name].state_dict(), name)
 
 
