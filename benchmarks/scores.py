@@ -23,7 +23,14 @@ from knowledge_data.files import read_json
 
 FEWREL = ROOT.parent / "shared" / "data" / "fewrel" / "val_wiki.json.gz"
 RATE = 3e-4
-COMPARED = (PUBLISHED, "kadapter, float32", "kadapter, bfloat16", "kadapter's default adapter, bfloat16")
+COMPARED = (
+    PUBLISHED,
+    "+ bfloat16",
+    "+ batches by length",
+    "kadapter, float32",
+    "kadapter, bfloat16",
+    "kadapter's default adapter, bfloat16",
+)
 
 
 def measure(quick: bool) -> dict[str, Any]:
