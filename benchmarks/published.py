@@ -32,7 +32,7 @@ class PublishedAdapter(nn.Module):
     def __init__(self, width: int, heads: int, intermediate: int, reads: Iterable[int]) -> None:
         super().__init__()
         self.reads = tuple(reads)
-        self.down, self.up = (nn.ModuleList(nn.Linear(width, width) for _ in self.reads) for _ in range(2))
+        self.down, self.up = (nn.ModuleList(_projection(width) for _ in self.reads) for _ in range(2))
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(width, heads, intermediate, 0.1, "gelu", batch_first=True)
             for _ in range(2 * len(self.reads))
@@ -49,3 +49,11 @@ class PublishedAdapter(nn.Module):
                 inner = layer(inner, src_key_padding_mask=~mask)
             output = hidden + self.up[number](inner)
         return self.head(torch.cat([output[:, 0], last[:, 0]], -1))
+
+
+def _projection(width: int) -> nn.Linear:
+    """Give a projection that starts next to nothing, as the published code's do; its layers start as torch's."""
+    projection = nn.Linear(width, width)
+    nn.init.normal_(projection.weight, std=0.0002)
+    nn.init.zeros_(projection.bias)
+    return projection

@@ -25,8 +25,6 @@ FEWREL = ROOT.parent / "shared" / "data" / "fewrel" / "val_wiki.json.gz"
 RATE = 3e-4
 COMPARED = (
     PUBLISHED,
-    "+ bfloat16",
-    "+ batches by length",
     "kadapter, float32",
     "kadapter, bfloat16",
     "kadapter's default adapter, bfloat16",

@@ -6,6 +6,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -153,6 +154,32 @@ def test_batch_mates_and_padding_do_not_move_a_bit(tiny, family, precision):
         alone = frozen(tiny_batch(backbone, [sentence]), READS)
         for state in READS:
             assert_same(whole[state][number][whole.attention_mask[number]], alone[state][0], f"{sentence}, {state}")
+
+
+def assert_rows_are_apart(backbone, tokens):
+    frozen = FrozenStates(backbone)
+    rows = [np.full((1, tokens), number) for number in range(5, 25)]
+    together = frozen.computed(rows, ["input_ids"], READS)
+    for number in (0, len(rows) - 1):
+        alone = frozen.computed([rows[number]], ["input_ids"], READS)
+        for state in READS:
+            assert_same(together[state][number], alone[state][0], f"state {state}")
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3])
+def test_nor_do_they_where_a_text_is_a_word_or_two(llama, tokens):
+    assert_rows_are_apart(llama, tokens)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens", [3, 5, 11])
+def test_nor_do_they_where_two_threads_share_them(minilm, tokens):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert_rows_are_apart(minilm, tokens)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])

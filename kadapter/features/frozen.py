@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import groupby
+from itertools import cycle, groupby, islice
 from typing import Literal, Protocol
 
 import numpy as np
@@ -20,7 +21,10 @@ from kadapter.features.rows import Row, input_names, lay, real_tokens, rows_of
 Precision = Literal["float32", "bfloat16"]
 
 TOKENS_AT_ONCE = 4096
-"""In one pass of the backbone over rows of the same length."""
+"""In one pass of the backbone over rows of the same length, at most."""
+
+ROWS_AT_LEAST, TOKENS_AT_LEAST = 2, 8
+"""In one pass, the latter for each thread: matrix kernels take another way, to other last bits, for fewer."""
 
 
 class Kept(Protocol):
@@ -33,9 +37,10 @@ class Kept(Protocol):
 class FrozenStates:
     """A clean pass in which the states of a row do not depend on what it is batched with, to the last bit.
 
-    Rows of the same length go through the backbone together, without padding. Where batch-mates move the bits all the
-    same (experts that work on the tokens of a batch together; matrix kernels of some processors), which is tried on the
-    first batch, and for what is not rows, it is the backbone's own pass of the batch as it is.
+    Rows of the same length go through the backbone together, without padding; where they are few, some of them twice.
+    Where batch-mates move the bits all the same (experts that work on the tokens of a batch together; matrix kernels of
+    some processors), which is tried on the first batch, and for what is not rows, it is the backbone's own pass of the
+    batch as it is.
 
     Attributes:
         backbone: a frozen one.
@@ -107,26 +112,31 @@ class FrozenStates:
         if self.device.type != "cpu":
             return False
         if self.apart is None:
-            length = sorted(row.shape[1] for row in rows)[len(rows) // 2]
-            cut = [row[:, :length] for row in rows if row.shape[1] >= length]
-            mates = cut if len(cut) > 1 else cut * 2
-            together = self.computed(mates, names, reads)
-            alone = {number: self.computed([mates[number]], names, reads) for number in (0, len(mates) - 1)}
+            lengths = sorted(row.shape[1] for row in rows)
             self.apart = all(
-                torch.equal(together[state][number], own[state][0]) for number, own in alone.items() for state in reads
+                self._are_apart([row[:, :length] for row in rows if row.shape[1] >= length], names, reads)
+                for length in (lengths[0], lengths[len(lengths) // 2])
             )
         return self.apart
+
+    def _are_apart(self, mates: Sequence[Row], names: Sequence[str], reads: frozenset[int]) -> bool:
+        mates = mates if len(mates) > ROWS_AT_LEAST else [*mates] * (ROWS_AT_LEAST + 1)
+        together = self.computed(mates, names, reads)
+        alone = {number: self.computed([mates[number]], names, reads) for number in (0, len(mates) - 1)}
+        return all(
+            torch.equal(together[state][number], own[state][0]) for number, own in alone.items() for state in reads
+        )
 
     def computed(self, rows: Sequence[Row], names: Sequence[str], reads: frozenset[int]) -> dict[int, list[Tensor]]:
         """Run the backbone over rows, those of the same length together: state -> (n, W) for each row."""
         found: dict[int, list[Tensor]] = {state: [torch.empty(0)] * len(rows) for state in reads}
         for numbers in _groups(rows):
-            stacked = torch.from_numpy(np.stack([rows[number] for number in numbers], axis=1))
+            stacked = torch.from_numpy(np.stack([rows[number] for number in _enough(numbers, rows)], axis=1))
             batch = {name: values.to(self.device) for name, values in zip(names, stacked, strict=True)}
             with self._precisely(), torch.inference_mode():
                 states = self.backbone(batch, reads)
             for state in reads:
-                for number, own in zip(numbers, states[state].to(self.dtype), strict=True):
+                for number, own in zip(numbers, states[state].to(self.dtype), strict=False):
                     found[state][number] = own
         return found
 
@@ -144,3 +154,10 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[int]]:
     for length, numbers in groupby(by_length, key=lambda number: rows[number].shape[1]):
         same, at_once = list(numbers), max(1, TOKENS_AT_ONCE // length)
         yield from (same[start : start + at_once] for start in range(0, len(same), at_once))
+
+
+def _enough(numbers: Sequence[int], rows: Sequence[Row]) -> Sequence[int]:
+    """Give the numbers of rows of the same length, from the start again until a pass over them has enough."""
+    tokens = TOKENS_AT_LEAST * torch.get_num_threads()
+    least = max(ROWS_AT_LEAST, math.ceil(tokens / rows[numbers[0]].shape[1]))
+    return [*islice(cycle(numbers), max(least, len(numbers)))]

@@ -6,7 +6,7 @@ from hypothesis import settings
 
 # Before torch and transformers are imported, which read them once.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Machines are shared and noisy: an example may take long. CI's verdict must not depend on the draw of the day.
 settings.register_profile("kadapter", deadline=None, derandomize="CI" in os.environ)
