@@ -8,11 +8,13 @@ are; what each knows by itself cannot change, and stands beside. Recipe `recipes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from benchmarks.facts import Experiment, Report, bare, experiment_of, options
+from benchmarks.facts import Experiment, Report, bare, experiment_of, known_rows, options
 from benchmarks.injecting import perplexity, teach
 from benchmarks.reporting import whole, write
 from kadapter import KnowledgeModel
@@ -61,12 +63,20 @@ def fine_tuned(experiment: Experiment, steps: int, rate: float = 5e-5) -> Report
     return {"scores": curve, "perplexity": costs}
 
 
-def measure(experiment: Experiment, steps: int, tuned_steps: int) -> Report:
-    """Give both curves, and what the backbone knew before."""
-    before = {name: experiment.score(bare(experiment), domain) for name, domain in experiment.domains.items()}
-    rows = {"adapters": plugged(experiment, steps), "fine-tuning": fine_tuned(experiment, tuned_steps)}
-    setting = {**experiment.recipe, "steps": {"adapters": steps, "fine-tuning": tuned_steps}}
-    return {"setting": setting, "before": before, "perplexity": _cost(experiment, bare(experiment)), "rows": rows}
+ROWS: dict[str, Callable[[Experiment, int], Report]] = {"adapters": plugged, "fine-tuning": fine_tuned}
+
+
+def measure(
+    experiment: Experiment, setting: Report, names: Sequence[str], known: Mapping[str, Any]
+) -> Iterator[Report]:
+    """Give the report with both curves and what the backbone knew before, again after each row that is asked for."""
+    first = bare(experiment)
+    before = {name: experiment.score(first, domain) for name, domain in experiment.domains.items()}
+    common = {"setting": setting, "before": before, "perplexity": _cost(experiment, first)}
+    rows = dict(known)
+    for name in names:
+        rows[name] = ROWS[name](experiment, setting["steps"][name])
+        yield {**common, "rows": rows}
 
 
 def table(report: Report) -> str:
@@ -77,7 +87,8 @@ def table(report: Report) -> str:
     for row, its in report["rows"].items():
         rows[f"{row}, just taught"] = [its["scores"][name][0] for name in names]
         rows[f"{row}, after all"] = [its["scores"][name][-1] for name in names]
-    rows["adapters, each alone"] = list(report["rows"]["adapters"]["alone"].values())
+        if "alone" in its:
+            rows[f"{row}, each alone"] = list(its["alone"].values())
     lines += [f"| {row} | " + " | ".join(f"{score:.1f}" for score in scores) + " |" for row, scores in rows.items()]
     return "\n".join(lines) + "\n"
 
@@ -88,7 +99,7 @@ def draw(report: Report, path: Path) -> None:
 
     names = list(report["before"])
     figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, (row, its) in zip(figure.subplots(1, 2, sharey=True), report["rows"].items(), strict=True):
+    for axes, (row, its) in zip(figure.subplots(1, 2, sharey=True), report["rows"].items(), strict=False):
         for number, name in enumerate(names):
             scores = its["scores"][name]
             axes.plot(range(number, number + len(scores)), scores, marker="o", label=name)
@@ -104,11 +115,15 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--steps", type=int, default=400, help="of each adapter")
     parser.add_argument("--tuned-steps", type=int, default=100, help="of fine-tuning, for each domain")
+    parser.add_argument("--row", action="append", choices=ROWS, help="only these, others stay; repeatable")
     given = parser.parse_args()
     experiment = experiment_of(given.data, given.quick)
     steps = (2, 2) if given.quick else (given.steps, given.tuned_steps)
-    report = whole(lambda: measure(experiment, *steps))
-    write(report, given.output, "forgetting-quick" if given.quick else "forgetting", draw, table(report))
+    setting = {**experiment.recipe, "steps": dict(zip(ROWS, steps, strict=True))}
+    name = "forgetting-quick" if given.quick else "forgetting"
+    known = known_rows(given.output / f"{name}.json", setting)
+    for report in measure(experiment, setting, given.row or [*ROWS], known):
+        write(whole(lambda made=report: made), given.output, name, draw, table(report))
     print(table(report))
 
 

@@ -17,7 +17,7 @@ def smollm2():
 
 
 def test_capitals_of_bear(smollm2, data_folder):
-    report = probe(smollm2, "bear", data_folder / "bear", relations=["P1376"], limit=30)
+    report = probe(smollm2, "bear", data_folder / "bear", relations=["P1376"], limit=12)
     found = report["relations"]["P1376"]
     assert found["without"]["p@1"]["low"] > 3 * found["chance"]
     assert found["phrasings"] > 1
