@@ -25,7 +25,7 @@ import yaml
 from benchmarks.injecting import Domain, Lessons, Remembered, accuracy, domains, perplexity, said, teach
 from benchmarks.passages import Passages, passages
 from benchmarks.reporting import whole, write
-from kadapter import Backbone, KnowledgeModel, load_backbone
+from kadapter import Backbone, KnowledgeModel, load_backbone, save_adapter
 from kadapter.storage import random_options
 from kadapter.testing import tiny_backbone
 
@@ -128,8 +128,8 @@ def _lora(backbone: Backbone) -> None:
         parameter.requires_grad_("lora_" in name)
 
 
-def run(experiment: Experiment, row: str, seed: int) -> Report:
-    """Teach one row from one seed, and score it."""
+def run(experiment: Experiment, row: str, seed: int, saved: Path | None = None) -> Report:
+    """Teach one row from one seed, and score it; its adapter, if it has one, is saved in a folder of that one."""
     torch.manual_seed(seed)
     started, model = time.perf_counter(), fresh(experiment, row)
     given = {"learning_rate": RATES[row]} if row in RATES else {}
@@ -137,16 +137,20 @@ def run(experiment: Experiment, row: str, seed: int) -> Report:
         given["steps"] = experiment.recipe["training"]["brief"]
     teach(model, experiment.teacher, experiment.lessons(experiment.domains[ABOUT], **given), seed)
     seconds = time.perf_counter() - started
+    for adapter in model.by_name().values() if saved else ():
+        save_adapter(saved / f"{row.replace(', ', '-')}-{seed}", adapter, "facts")
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return {**experiment.scores(model), "trained_parameters": trained, "seconds": round(seconds)}
 
 
-def measure(experiment: Experiment, rows: Mapping[str, int], known: Mapping[str, Any]) -> Iterator[Report]:
+def measure(
+    experiment: Experiment, rows: Mapping[str, int], known: Mapping[str, Any], saved: Path | None
+) -> Iterator[Report]:
     """Give the report, again after each row: as many seeds of it as are said; rows that are not asked for stay."""
     found: dict[str, Any] = dict(known) or {"backbone": {"seeds": [experiment.scores(bare(experiment))]}}
     first = found["backbone"]["seeds"][0]["perplexity"]
     for row, seeds in rows.items():
-        found[row] = {"seeds": [run(experiment, row, seed) for seed in range(seeds)]}
+        found[row] = {"seeds": [run(experiment, row, seed, saved) for seed in range(seeds)]}
         yield report_of(experiment.recipe, {name: its["seeds"] for name, its in found.items()}, first)
 
 
@@ -237,11 +241,12 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="of the adapter and its random control")
     parser.add_argument("--row", action="append", choices=ROWS, help="only these, others stay; repeatable")
+    parser.add_argument("--save", type=Path, help="folder for the adapters, each in a folder ROW-SEED of its own")
     given = parser.parse_args()
     rows = {row: 1 if row in SLOW else given.seeds for row in given.row or ROWS}
     experiment, name = experiment_of(given.data, given.quick), "facts-quick" if given.quick else "facts"
     known = known_rows(given.output / f"{name}.json", experiment.recipe)
-    for report in measure(experiment, rows, known):
+    for report in measure(experiment, rows, known, given.save):
         write(whole(lambda made=report: made), given.output, name, draw, table(report))
     print(table(report))
 
