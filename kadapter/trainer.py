@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -196,6 +197,8 @@ def _length(tokens: Sequence[Any]) -> int:
 
 def training_arguments(training: Training, folder: Path, examples: int, metric: str) -> TrainingArguments:
     """Say a recipe's training in Trainer's terms: one checkpoint an epoch, the best one by `metric` is kept."""
+    # Accelerate goes by this where it is set, and transformers 4 leaves it behind after a run in bfloat16.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if training.precision == "bfloat16" else "no"
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=training.epochs,

@@ -269,6 +269,12 @@ def test_the_test_split_does_not_touch_the_training(recipe, tmp_path, tensors):
 # --- seeds
 
 
+def test_so_it_does_after_a_run_of_another_precision(recipe, run, tmp_path, monkeypatch, tensors):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # what such a run of transformers leaves behind
+    again, expected = tensors(pretrain(recipe, tmp_path / "again").folder), tensors(run.folder)
+    assert all(torch.equal(again[key], tensor) for key, tensor in expected.items())
+
+
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(recipe, run, tmp_path, tensors):
     torch.manual_seed(12345)
     assert same(tensors(pretrain(recipe, tmp_path / "again").folder), tensors(run.folder))
