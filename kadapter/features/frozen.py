@@ -115,7 +115,7 @@ class FrozenStates:
             lengths = sorted(row.shape[1] for row in rows)
             self.apart = all(
                 self._are_apart([row[:, :length] for row in rows if row.shape[1] >= length], names, reads)
-                for length in (lengths[0], lengths[len(lengths) // 2])
+                for length in {lengths[0], lengths[len(lengths) // 2]}
             )
         return self.apart
 
