@@ -146,12 +146,16 @@ def run(experiment: Experiment, row: str, seed: int, saved: Path | None = None) 
 def measure(
     experiment: Experiment, rows: Mapping[str, int], known: Mapping[str, Any], saved: Path | None
 ) -> Iterator[Report]:
-    """Give the report, again after each row: as many seeds of it as are said; rows that are not asked for stay."""
-    found: dict[str, Any] = dict(known) or {"backbone": {"seeds": [experiment.scores(bare(experiment))]}}
-    first = found["backbone"]["seeds"][0]["perplexity"]
+    """Give the report, again after each seed: as many of each row as are said; what is known already stays."""
+    found: dict[str, list[Report]] = {name: list(its["seeds"]) for name, its in known.items()}
+    if not found:
+        found["backbone"] = [experiment.scores(bare(experiment))]
+    first = found["backbone"][0]["perplexity"]
     for row, seeds in rows.items():
-        found[row] = {"seeds": [run(experiment, row, seed, saved) for seed in range(seeds)]}
-        yield report_of(experiment.recipe, {name: its["seeds"] for name, its in found.items()}, first)
+        its = found.setdefault(row, [])
+        for seed in range(len(its), seeds):
+            its.append(run(experiment, row, seed, saved))
+            yield report_of(experiment.recipe, found, first)
 
 
 def report_of(recipe: Mapping[str, Any], rows: Mapping[str, Sequence[Report]], first: Mapping[str, float]) -> Report:
@@ -239,16 +243,16 @@ def options(about: str | None) -> argparse.ArgumentParser:
 def main() -> None:
     """Measure, and write a report, a table and a plot."""
     parser = options(__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="of the adapter and its random control")
+    parser.add_argument("--seeds", type=int, help="of each row; what the report has stays (default 3, slow rows 1)")
     parser.add_argument("--row", action="append", choices=ROWS, help="only these, others stay; repeatable")
     parser.add_argument("--save", type=Path, help="folder for the adapters, each in a folder ROW-SEED of its own")
     given = parser.parse_args()
-    rows = {row: 1 if row in SLOW else given.seeds for row in given.row or ROWS}
+    rows = {row: given.seeds or (1 if row in SLOW else 3) for row in given.row or ROWS}
     experiment, name = experiment_of(given.data, given.quick), "facts-quick" if given.quick else "facts"
     known = known_rows(given.output / f"{name}.json", experiment.recipe)
     for report in measure(experiment, rows, known, given.save):
         write(whole(lambda made=report: made), given.output, name, draw, table(report))
-    print(table(report))
+        print(table(report))
 
 
 if __name__ == "__main__":
