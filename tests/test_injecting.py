@@ -137,3 +137,14 @@ def test_it_runs_on_a_tiny_model_a_row_at_a_time(name, rows, tmp_path):
     assert json.loads((tmp_path / f"{name}-quick.json").read_text())["rows"].keys() >= set(rows)
     assert (tmp_path / f"{name}-quick.md").read_text().startswith("|")
     assert (tmp_path / f"{name}-quick.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_more_seeds_go_on_where_a_report_left_off(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.facts", "--quick", "--output", str(tmp_path), "--row", "adapter"]
+    found = []
+    for seeds in (1, 2):
+        subprocess.run([*command, "--seeds", str(seeds)], cwd=ROOT, check=True, capture_output=True)
+        found.append(json.loads((tmp_path / "facts-quick.json").read_text())["rows"]["adapter"]["seeds"])
+    assert len(found[1]) == 2
+    assert found[1][0] == found[0][0]
