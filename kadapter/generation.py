@@ -122,29 +122,43 @@ class _Writer(GenerationMixin):
     prepare_inputs_for_generation = GenerationMixin.prepare_inputs_for_generation
 
     def generate(self, inputs: Tensor | None = None, **options: Any) -> Any:
-        if options.get("inputs_embeds") is not None:
-            raise ConfigError("inputs_embeds: adapters read tokens; give input_ids instead")
+        self._check_options(options)
         if self._said("use_cache", options) is False:
             return super().generate(inputs, **options)
-        if kind := self._said("cache_implementation", options):
-            raise ConfigError(f"cache_implementation is '{kind}', which holds nothing of adapters; leave it out")
         if whole := self._whole():
             warnings.warn(
                 f"{whole} all tokens go through the model again for each new one, which is slow", stacklevel=2
             )
             return super().generate(inputs, **{**options, "use_cache": False})
-        [model] = self.knowledge
         # Both are names of it, whatever the version; two would be one too many.
         said = [cache for name in ("cache", "past_key_values") if (cache := options.pop(name, None)) is not None]
-        plugged = {name: (adapter, adapter.options) for name, adapter in model.by_name().items()}
-        given = options[_CACHE] = said[0] if said else Caches(model.backbone.model.config, plugged)
+        fresh = self._caches()
+        given = options[_CACHE] = said[0] if said else fresh
+        # A cache that grows, whatever it is called, is what this one is.
+        options["cache_implementation"] = None
         if not isinstance(given, Caches):
             raise ConfigError(
                 f"{_CACHE} is a {type(given).__name__}, which holds nothing of adapters; give what an earlier "
                 f"`generate` of this model gave, or leave it out"
             )
-        _check_same(given.plugged, plugged)
+        _check_same(given.plugged, fresh.plugged)
         return super().generate(inputs, **options)
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        if options.get("inputs_embeds") is not None:
+            raise ConfigError("inputs_embeds: adapters read tokens; give input_ids instead")
+        for name in ("output_hidden_states", "output_attentions"):
+            if self._said(name, options):
+                raise ConfigError(f"{name}: `generate` gives texts, scores and logits; `model(…)` gives states")
+        kind = str(self._said("cache_implementation", options) or "dynamic")
+        if not kind.startswith("dynamic") and self._said("use_cache", options) is not False:
+            raise ConfigError(f"cache_implementation is '{kind}', which holds nothing of adapters; leave it out")
+
+    def _caches(self) -> Caches:
+        """Give new caches, for what is plugged now."""
+        [model] = self.knowledge
+        plugged = {name: (adapter, adapter.options) for name, adapter in model.by_name().items()}
+        return Caches(model.backbone.model.config, plugged)
 
     def _said(self, option: str, options: Mapping[str, Any]) -> Any:
         settings = options.get("generation_config") or self.generation_config
@@ -172,6 +186,9 @@ class _Writer(GenerationMixin):
     ) -> CausalLMOutputWithPast:
         [model] = self.knowledge
         caches = cache if past_key_values is None else past_key_values
+        if caches is None and use_cache:
+            # Whoever guides by other prompts (`guidance_scale`) asks for a cache of their own.
+            caches = self._caches()
         if attention_mask is None:
             before = 0 if caches is None else caches.get_seq_length()
             attention_mask = input_ids.new_ones(len(input_ids), before + input_ids.shape[1])
@@ -228,5 +245,8 @@ class Writes:
         Raises:
             BackboneError: the backbone is no causal one, or has no language-model head.
         """
+        assistant = options.get("assistant_model")
+        if isinstance(assistant, Writes):
+            options["assistant_model"] = writer(assistant)  # type: ignore[arg-type]
         with self._evaluating():
             return writer(self).generate(inputs, **options)

@@ -212,6 +212,14 @@ def test_a_cache_is_of_the_adapters_as_they_were(backbones):
         written(model, {"input_ids": first.sequences, CACHE: first[CACHE]})
 
 
+def test_a_cache_that_grows_is_what_there_is(backbones):
+    model = with_adapters(backbones("llama"), READING)
+    batch = prompts(model.backbone)
+    assert written(model, batch, cache_implementation="dynamic").tolist() == written(model, batch).tolist()
+    with pytest.raises(ConfigError, match="cache_implementation is 'static', which holds nothing of adapters"):
+        written(model, batch, cache_implementation="static")
+
+
 @pytest.mark.parametrize("name", ["cache", "past_key_values"])
 def test_another_cache_holds_nothing_of_adapters(backbones, name):
     model = with_adapters(backbones("gpt2"), READING)
@@ -238,6 +246,37 @@ def test_what_is_guessed_ahead_is_taken_back(backbones, family, adapters):
     model = with_adapters(backbones(family), adapters, "sum" if len(adapters) > 1 else "alone")
     batch = prompts(model.backbone, sentences=["a river runs by a river runs by a river"])
     assert written(model, batch, prompt_lookup_num_tokens=3).tolist() == written(model, batch).tolist()
+
+
+@pytest.mark.parametrize("adapters", [{}, READING], ids=["bare", "adapters"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+def test_what_other_prompts_guide_is_written_with_a_cache_of_their_own(folders, backbones, family, adapters):
+    model = with_adapters(backbones(family), adapters)
+    batch = prompts(model.backbone)
+    for guide in ({}, {"negative_prompt_ids": batch["input_ids"][:, -3:]}):
+        guided = written(model, batch, guidance_scale=1.5, **guide)
+        assert guided.tolist() == written(model, batch, guidance_scale=1.5, use_cache=False, **guide).tolist()
+        if not adapters:
+            plain = AutoModelForCausalLM.from_pretrained(folders(family)).eval()
+            batch.pop("token_type_ids", None)
+            assert guided.tolist() == written(plain, batch, guidance_scale=1.5, **guide).tolist()
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_model_with_adapters_guesses_ahead_for_another(backbones, family):
+    model, assistant = with_adapters(backbones(family), READING), with_adapters(backbones(family), {})
+    batch = {name: values[:1] for name, values in prompts(model.backbone).items()}
+    # With a least number of tokens, transformers 4 refuses an assistant.
+    alone = written(model, batch, min_new_tokens=None)
+    for guesses in (assistant, model):
+        assert written(model, batch, min_new_tokens=None, assistant_model=guesses).tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("name", ["output_hidden_states", "output_attentions"])
+def test_states_are_not_what_writing_gives(backbones, name):
+    model = with_adapters(backbones("gpt2"), READING)
+    with pytest.raises(ConfigError, match=f"{name}: `generate` gives texts, scores and logits"):
+        written(model, prompts(model.backbone), return_dict_in_generate=True, **{name: True})
 
 
 def test_a_type_that_says_nothing_sees_all_tokens_again(backbones):
