@@ -125,7 +125,6 @@ def check_free(folder: Path) -> None:
     try:
         # A kill may have left a file that was being written.
         held = sorted(path.name for path in folder.glob("*") if path.suffix != ".part") if folder.exists() else []
-        nearest = next(place for place in (folder, *folder.parents) if place.exists())
     except OSError as error:
         raise StorageError(f"cannot use output folder {folder}: {error.strerror}; choose another --output") from error
     if held:
@@ -133,6 +132,19 @@ def check_free(folder: Path) -> None:
             f"output folder {folder} already holds {', '.join(held[:3])}{' …' if held[3:] else ''}; "
             f"choose another --output, or continue that run with --resume"
         )
+    check_can_be_written(folder)
+
+
+def check_can_be_written(folder: Path) -> None:
+    """Make sure that `folder` is one that can be written to, or can be made; make nothing yet.
+
+    Raises:
+        StorageError: it cannot.
+    """
+    try:
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    except OSError as error:
+        raise StorageError(f"cannot use output folder {folder}: {error.strerror}; choose another --output") from error
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise StorageError(
             f"output folder {folder} cannot be made, since {nearest} is not a folder that can be written to; "

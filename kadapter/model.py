@@ -42,8 +42,11 @@ class KnowledgeModel(Pushable, TransformersLike, Writes, nn.Module):
         clean: what gives the clean pass where all adapters only read; None is the backbone itself.
         exact: whether each adapter works by itself, so that its features are the same, bit for bit, whatever else is
             plugged. False lets several work at once where that is quicker; they are the same to float tolerance then.
+        trained_on: what is known of the training of what is no adapter's: recipe, data, metrics; None where nothing was
+            loaded, nothing in it where nothing is known.
     """
 
+    trained_on: Mapping[str, Any] | None = None
     clean: CleanPass | None = None
     exact: bool = True
 
@@ -376,4 +379,5 @@ def _load_model(saved: SavedModel, registry: Registry, backbone: Backbone | None
     backbone.mark()
     for name, adapter in saved.adapters(backbone, registry).items():
         model._add(name, adapter)
+    model.trained_on = saved.trained_on()
     return model

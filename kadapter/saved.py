@@ -12,7 +12,7 @@ from torch import Tensor
 from kadapter.adapter import Adapter, BackboneInfo
 from kadapter.backbone import Backbone
 from kadapter.card import model_card
-from kadapter.files import inside, write_json, write_text
+from kadapter.files import inside, read_json, write_json, write_text
 from kadapter.hub import Access, Fetched, check_there, find_saved, hub_id
 from kadapter.loading import load_backbone
 from kadapter.naming import check_name
@@ -66,6 +66,15 @@ class SavedModel:
         if told["tuned"]:
             backbone.thaw()
         return backbone
+
+    def trained_on(self) -> dict[str, Any]:
+        """Give what is known of the run that made it, which is nothing where `result.json` does not lie beside it.
+
+        Raises:
+            StorageError: that cannot be read.
+        """
+        path = self.folder / "result.json"
+        return read_json(path, "finished run") if path.exists() else {}
 
     def tensors(self, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Give its own tensors, which must be those that are wanted.

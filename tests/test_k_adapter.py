@@ -4,6 +4,7 @@ import copy
 import json
 from dataclasses import asdict, fields
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
 import torch
@@ -491,3 +492,9 @@ def test_what_was_stacked_of_other_weights_is_stacked_again(tiny):
     assert_close(KAdapter.together(adapters, states)[2], adapters[2](states), "filled again")
     adapters[1].load_state_dict(built(COPIED, tiny("bert"), 8).state_dict(), assign=True)
     assert_close(KAdapter.together(adapters, states)[1], adapters[1](states), "replaced")
+
+
+def test_every_option_is_told_of_where_recipes_are():
+    page = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    told = page[page.index("## The k-adapter") : page.index("## What is composed")]
+    assert [option.name for option in fields(KAdapter.Config) if f"`{option.name}`" not in told] == []

@@ -66,13 +66,17 @@ def probe(
         return
     _refuse(context, ["choice"], "goes with a question; probes bring their own choices")
     _refuse(context, ["top"], "goes with a question; --set ranks=[1,3] says how many answers of a probe count")
+    more = parse_assignments(set_ or ())
     options = {
         "scoring": scoring, "filters": filter_ or [], "taught": taught, "facts": facts or [],
         "relations": relation or [], "limit": limit,
-        "seed": seed, "on_error": on_error, **parse_assignments(set_ or ()),
+        "seed": seed, "on_error": on_error,
     }  # fmt: skip
+    for name in more.keys() & options.keys():
+        option = {"filters": "filter", "relations": "relation"}.get(name, name).replace("_", "-")
+        raise ConfigError(f"--set {name}: say it by --{option}")
     places = _places(what, data)
-    _probes(_model(backbone, adapters), places, output, options, json)
+    _probes(_model(backbone, adapters), places, output, {**options, **more}, json)
 
 
 def _model(backbone: str, adapters: Sequence[str] | None) -> KnowledgeModel:
@@ -117,14 +121,13 @@ def _probes(
 ) -> None:
     from kadapter.probing import probe
 
-    reports = {
-        name: probe(model, name, path, output / name if output else None, **options) for name, path in places.items()
-    }
+    reports = {}
+    for name, path in places.items():
+        reports[name] = probe(model, name, path, output / name if output else None, **options)
+        if not json:
+            _print(name, reports[name])
     if json:
         print_json(reports)
-        return
-    for name, report in reports.items():
-        _print(name, report)
 
 
 def _print(name: str, report: Mapping[str, Any]) -> None:

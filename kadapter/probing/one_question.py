@@ -56,10 +56,12 @@ def ask_one(model: KnowledgeModel, text: str, top: int = 5, choices: Sequence[st
 
     Raises:
         ConfigError: the text has not one blank, is too long, or there is nothing before the blank that a causal model
-            could go on from.
+            without a start token could go on from; a choice is empty or said twice.
         BackboneError: the backbone has no language-model head.
     """
-    return answers_of(both_of(model), text, top, choices, mean)
+    # Where the answer comes first, a causal model has nothing else to go on from.
+    first = not _BLANKS.split(text)[0].strip()
+    return answers_of(both_of(model, start=first), text, top, choices, mean)
 
 
 def answers_of(
@@ -70,6 +72,8 @@ def answers_of(
         raise ConfigError(f"{top} answers are asked for; ask for 1 or more")
     if blanks_in(text) != 1:
         raise ConfigError(f"{text!r} has {blanks_in(text)} blanks; write [MASK] once, where the answer stands")
+    if "" in map(str.strip, choices) or len(set(choices)) < len(choices):
+        raise ConfigError(f"choices are {', '.join(map(repr, choices))}; give each once, and none that is empty")
     sentence, first = _BLANKS.sub(lambda _: BLANK, text), next(iter(models.values()))
     check_can_ask(first)
     if choices:
@@ -99,7 +103,7 @@ def _prompt(model: LanguageModel, sentence: str) -> Prompt:
         raise ConfigError(f"the question has {len(tokens.ids)} tokens: {TOO_LONG} ({limit_of(model)})")
     if not model.causal:
         return Prompt(tokens.ids, (tokens.ids.index(int(model.tokenizer.mask_token_id)),))
-    last = max(tokens.inside(None), default=-1 if model.start is None else 0)
+    last = max(tokens.inside(None), default=0 if tokens.ids else -1)
     if last < 0:
         raise ConfigError(
             "nothing is before the blank, and a causal model only goes on; write the answer later, or --choice"

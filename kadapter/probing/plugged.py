@@ -69,9 +69,12 @@ def both_of(model: KnowledgeModel, start: bool = False) -> dict[str, LanguageMod
 
 def _head(model: KnowledgeModel) -> Head:
     """Give the backbone's own head; or the fresh one that the model's task trained in its stead."""
-    if model.task is not None and model.head is not None and getattr(model.task.config, "head", "own") == "fresh":
-        return partial(model.head, batch={})
-    return model.backbone.lm_head
+    return partial(model.head, batch={}) if model.head is not None and has_fresh_head(model) else model.backbone.lm_head
+
+
+def has_fresh_head(model: KnowledgeModel) -> bool:
+    """Say whether a model's task has a language-model head of its own, in the backbone's stead."""
+    return model.task is not None and getattr(model.task.config, "head", "own") == "fresh"
 
 
 def _start(model: KnowledgeModel) -> int | None:

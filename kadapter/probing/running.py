@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from kadapter.config import make_config
 from kadapter.errors import ConfigError
-from kadapter.files import write_json, write_text
+from kadapter.files import check_can_be_written, write_json, write_text
 from kadapter.model import KnowledgeModel
 from kadapter.plots import plot_probe
 from kadapter.probing.asking import Asked, Result, ask_all, check_can_ask
@@ -19,7 +19,7 @@ from kadapter.probing.items import Item, drawn, items_of, of_relations, with_cho
 from kadapter.probing.language_model import LanguageModel
 from kadapter.probing.plugged import both_of
 from kadapter.probing.reporting import as_markdown, lines_of, scores_of
-from kadapter.probing.taught import Taught, taught_to
+from kadapter.probing.taught import Taught, records_of, taught_to
 from kadapter.registry import Registry, default_registry
 from kadapter.training import versions
 from knowledge_data import read_probe
@@ -97,15 +97,17 @@ def probe(
     Raises:
         ConfigError: an option cannot be what it is, or nothing is left to ask.
         BackboneError: the backbone has no language-model head.
+        StorageError: the folder cannot be written to.
         knowledge_data.DataError: the probe, or a file of facts, cannot be read.
     """
+    if folder is not None:
+        check_can_be_written(Path(folder))
     chosen = make_config(ProbeOptions, options, owner="probe")
     models = both_of(model, chosen.start)
     reading = read_probe(name, path, on_error=chosen.on_error)
-    records = {own: adapter.trained_on for own, adapter in model.by_name().items()}
-    taught = taught_to(records, [Path(place) for place in chosen.facts], registry or default_registry())
+    taught = taught_to(records_of(model), [Path(place) for place in chosen.facts], registry or default_registry())
     items, skipped = items_of(reading.rows)
-    report, results = probe_items(models, items, chosen, taught, skipped)
+    report, results = probe_items(models, items, chosen, taught, reading.report.skipped + skipped)
     whole = {
         "probe": name,
         "backbone": model.backbone.info.as_dict(),
@@ -158,7 +160,9 @@ def probe_items(
     return report, asked.results
 
 
-def _scoring(items: Iterable[Item], wanted: str) -> str:
+def _scoring(items: Sequence[Item], wanted: str) -> str:
+    if items and all(item.whole for item in items):
+        return "sentence"
     if wanted != "auto":
         return wanted
     return "sentence" if any(item.choices for item in items) else "token"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kadapter.data import load_knowledge
 from kadapter.errors import KadapterError
 from kadapter.probing.items import Item
+from kadapter.probing.plugged import has_fresh_head
 from kadapter.probing.scoring import filled
 from kadapter.registry import Registry
 from knowledge_data import DataError, EntityFacts, Fact, Matcher, Names, content_hash, read_facts, row_facts
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from kadapter.knowledge import Knowledge
+    from kadapter.model import KnowledgeModel
 
 LEARNED = ("train", "validation")
 """The splits that an adapter was made by: the weights by one, which of them are kept by the other."""
+
+ITSELF = "the model itself"
+"""What is said to have been taught where it was no adapter: composition, backbone, a fresh head."""
 
 BY_IDS, BY_NAMES, BY_TEXT = "by ids", "by names", "in a text"
 
@@ -95,6 +100,23 @@ class Taught:
             there = sorted({name for mention in matcher.find(text) for name in mention.entities})
             found |= {(one, other) for number, one in enumerate(there) for other in there[number + 1 :]} & asked
         return found
+
+
+def records_of(model: KnowledgeModel) -> dict[str, Mapping[str, Any]]:
+    """Give what each adapter says that it was trained on, and what is known of what else a model says things by."""
+    records: dict[str, Mapping[str, Any]] = {own: adapter.trained_on for own, adapter in model.by_name().items()}
+    itself = model.trained_on
+    if itself is not None and _says_more(model):
+        told = [one.get("recipe") for record in records.values() for one in _all_of(record)]
+        if not itself or itself.get("recipe") not in told:
+            records[ITSELF] = itself
+    return records
+
+
+def _says_more(model: KnowledgeModel) -> bool:
+    """Say whether anything but adapters and the backbone as it was published has a say in what is asked."""
+    learned = next(model.composition.parameters(), None) is not None
+    return learned or model.backbone.info.tuned or has_fresh_head(model)
 
 
 def taught_to(records: Mapping[str, Mapping[str, Any]], facts: Sequence[Path], registry: Registry) -> Taught:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from knowledge_data.errors import DataError
 from knowledge_data.files import read_json
-from knowledge_data.probes.gathering import BAD_RELATION, made, read_rows
+from knowledge_data.probes.gathering import BAD_RELATION, made, read_rows, relation_records
 from knowledge_data.probes.pararel import relation_files, relation_of
 from knowledge_data.probes.rows import ClozeProbe
 from knowledge_data.reading import Reading
 from knowledge_data.records import Record
-from knowledge_data.streams import Complain, stream_records
+from knowledge_data.streams import Complain
 
 METADATA = "metadata_relations.json"
 
@@ -45,7 +45,7 @@ def _rows(files: list[Path], metadata: Record, complain: Complain) -> Iterator[C
             complain(BAD_RELATION, error)
         else:
             make = partial(_row, relation, phrasings, candidates)
-            yield from made(stream_records(file, complain), make, complain)
+            yield from made(relation_records(file, complain), make, complain)
 
 
 def _row(relation: str, phrasings: tuple[str, ...], candidates: tuple[str, ...], record: Record) -> ClozeProbe:

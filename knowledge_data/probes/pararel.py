@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from knowledge_data.errors import DataError
-from knowledge_data.probes.gathering import BAD_RELATION, made, read_rows
+from knowledge_data.probes.gathering import BAD_RELATION, made, read_rows, relation_records
 from knowledge_data.probes.lama import read_templates
 from knowledge_data.probes.rows import ClozeProbe
 from knowledge_data.reading import Reading
@@ -59,7 +59,7 @@ def _all_rows(folder: Path, facts: list[Path], complain: Complain) -> Iterator[C
         patterns, relation = folder / "patterns" / f"{relation_of(file)}.jsonl", relation_of(file)
         phrasings = tuple(_phrasings(patterns, complain)) or tuple(filter(None, [templates.get(relation)]))
         if phrasings:
-            yield from made(stream_records(file, complain), partial(_row, relation, phrasings), complain)
+            yield from made(relation_records(file, complain), partial(_row, relation, phrasings), complain)
         else:
             fix = f"give {patterns}, or a template in {_LAMA}"
             complain(BAD_RELATION, DataError(f"holds facts of {relation}, which has no phrasing", fix, where=str(file)))

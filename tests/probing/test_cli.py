@@ -1,14 +1,16 @@
 """`kadapter probe` on tiny models with heads, saved in folders."""
 
 import json
+import shutil
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from kadapter import KnowledgeModel, probe
+from kadapter import KnowledgeModel, StorageError, probe
 from kadapter.cli import app, main
 from kadapter.probing import ask_one
-from knowledge_data import sample_path
+from knowledge_data import DataError, sample_path
 
 PROBES = sample_path("bear").parent
 
@@ -74,7 +76,7 @@ def test_a_fresh_head_is_the_one_that_is_asked(saved):
     own, fresh = (ask_one(asked, "who [MASK] ?") for asked in (KnowledgeModel.from_pretrained(saved["bert"]), model))
     batch = model.backbone.tokenizer("who <mask> ?", return_tensors="pt")
     best = model(**batch).logits[0, 2].softmax(-1).max()
-    assert fresh["without"][0]["probability"] == pytest.approx(float(best), rel=1e-4)
+    assert fresh["without"][0]["probability"] == pytest.approx(best.item(), rel=1e-4)
     assert own["without"] != fresh["without"]
 
 
@@ -129,6 +131,11 @@ def test_the_command_compares_the_choices_of_a_question_by_token(saved):
         (["who painted the bridge"], "has 0 blanks; write [MASK] once"),
         (["[MASK] and [MASK]"], "has 2 blanks"),
         (["who painted the [MASK]", "--top", "0"], "0 answers are asked for; ask for 1 or more"),
+        (
+            ["who painted the [MASK]", "--choice", "a", "--choice", " "],
+            "choices are 'a', ' '; give each once, and none",
+        ),
+        (["who painted the [MASK]", "--choice", "a", "--choice", "a"], "give each once"),
         (["who painted the [MASK]", "--output", "out"], "--output goes with probes; keep the answers to a question by"),
         (["who painted the [MASK]", "--scoring", "object"], "--scoring goes with probes; a question takes"),
         (["who painted the [MASK]", "--filter", "name"], "--filter goes with probes"),
@@ -150,6 +157,8 @@ def test_the_command_compares_the_choices_of_a_question_by_token(saved):
         ([f"bear={PROBES / 'bear'}", "--scoring", "best"], "option 'scoring' is 'best'"),
         ([f"bear={PROBES / 'bear'}", "--filter", "names"], "there is no filter 'names'"),
         ([f"bear={PROBES / 'bear'}", "--facts", "nowhere.tsv"], "nowhere.tsv"),
+        ([f"bear={PROBES / 'bear'}", "--set", "seed=3"], "--set seed: say it by --seed"),
+        ([f"bear={PROBES / 'bear'}", "--set", "filters=[name]"], "--set filters: say it by --filter"),
         ([f"bear={PROBES / 'bear'}", "--choice", "a"], "--choice goes with a question"),
         ([f"bear={PROBES / 'bear'}", "--top", "3"], "--top goes with a question; --set ranks=[1,3] says"),
         (["bear=here", "bear=there"], "two probes are called 'bear'; ask for them one after the other"),
@@ -165,6 +174,60 @@ def test_bad_input_is_one_line_and_exit_code_2(words, message, saved, capsys, mo
     assert (stopped.value.code, told.startswith("error: ")) == (2, True)
     assert message in told
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_asked(adapted, tmp_path):
+    model, place = adapted("bert"), tmp_path / "taken"
+    place.write_text("mine")
+    model.forward = model.backbone.forward = None
+    with pytest.raises(StorageError, match="is not a folder that can be written to"):
+        probe(model, "bear", PROBES / "bear", place)
+    assert place.read_text() == "mine"
+
+
+def test_what_is_asked_before_an_error_is_told(saved, tmp_path):
+    done = CliRunner().invoke(
+        app, ["probe", f"bear={PROBES / 'bear'}", f"blimp={tmp_path}", "--backbone", saved["bert"]]
+    )
+    assert isinstance(done.exception, DataError)
+    assert "by fact" in done.stdout
+
+
+def test_what_is_malformed_is_told(saved, tmp_path):
+    folder = tmp_path / "bear"
+    shutil.copytree(PROBES / "bear", folder)
+    with (folder / "P19.jsonl").open("a") as file:
+        file.write('{"x": 1}\n')
+    assert "left out: malformed record" in ran(f"bear={folder}", "--backbone", saved["bert"], "--on-error", "skip")
+    (folder / "P19.jsonl").write_text("")
+    model = KnowledgeModel.from_pretrained(saved["bert"])
+    with pytest.raises(DataError, match=r"P19.jsonl: holds no record"):
+        probe(model, "bear", folder)
+    assert probe(model, "bear", folder, on_error="skip", resamples=0)["left_out"] == {"malformed relation": 1}
+
+
+def test_an_answer_that_comes_first_is_chosen_by_its_whole_likelihood(adapted, causal):
+    """A causal model sees its start token there, or the first token of each choice would have no likelihood."""
+    model = adapted("llama")
+    answers = ask_one(model, "[MASK] runs .", choices=["river", "bread", "boats"])["without"]
+    tokenizer, plain = causal.tokenizer, causal.model
+    scores = {}
+    for choice in ("river", "bread", "boats"):
+        told = tokenizer(f"{choice} runs .")["input_ids"]
+        ids = told if told[0] in (tokenizer.bos_token_id, tokenizer.eos_token_id) else [tokenizer.eos_token_id, *told]
+        with torch.no_grad():
+            shares = plain(torch.tensor([ids])).logits[0].log_softmax(-1)
+        real = [place for place in range(1, len(ids)) if ids[place] not in tokenizer.all_special_ids]
+        scores[choice] = sum(float(shares[place - 1, ids[place]]) for place in real)
+    shares = torch.tensor([*scores.values()], dtype=torch.float64).softmax(0).tolist()
+    found = {answer["answer"]: answer["probability"] for answer in answers}
+    assert found == pytest.approx(dict(zip(scores, shares, strict=True)), rel=1e-4)
+    assert len(ask_one(model, "[MASK] runs .", top=3)["with"]) == 3
+
+
+def test_pairs_are_compared_whole_whatever_is_asked_for(saved):
+    model = KnowledgeModel.from_pretrained(saved["bert"])
+    assert probe(model, "blimp", PROBES / "blimp", scoring="object", resamples=0)["scoring"] == "sentence"
 
 
 def test_a_backbone_without_a_head(saved, tmp_path, tiny, capsys, monkeypatch):

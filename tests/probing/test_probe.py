@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from datasets import Dataset
 
+from kadapter import KnowledgeModel, build_adapter, finetune, save_adapter
 from kadapter.config import make_config
 from kadapter.errors import ConfigError
 from kadapter.plots import plot_probe
@@ -13,9 +14,16 @@ from kadapter.probing import ProbeOptions, probe_items
 from kadapter.probing.filters import by_names, in_names
 from kadapter.probing.items import Item, drawn, items_of, with_choices
 from kadapter.probing.reporting import as_markdown, cells, lines_of
-from kadapter.probing.taught import Taught, taught_to
+from kadapter.probing.taught import Taught, records_of, taught_to
+from kadapter.recipe import Recipe
 from kadapter.registry import default_registry
 from knowledge_data import DataError, Fact, read_probe, sample_path
+
+
+def saved_lm(tiny, folder):
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    return folder
 
 
 def options(**said):
@@ -207,6 +215,33 @@ def test_what_was_taught_before_counts_too():
         assert not taught.unknown
     unknown = taught_to({"a": {**latest, "before": [{"metrics": {}}]}}, [], default_registry()).unknown
     assert unknown == {"a": "nothing says what it was trained on"}
+
+
+@pytest.mark.parametrize("made", ["head", "composition", "backbone"])
+def test_what_is_no_adapter_may_have_been_taught(masked, tmp_path, made):
+    """By the run of a fresh head, of a composition, of the backbone itself."""
+    recipe = {
+        "name": "taught",
+        "backbone": str(saved_lm(masked, tmp_path / "backbone")),
+        "source": {"name": "text", "path": str(sample_path("text"))},
+        "task": {"name": "masked-lm", **({"head": "fresh"} if made == "head" else {})},
+        "training": {"epochs": 1, "trains": [made], "store": "off"},
+    }
+    if made == "composition":
+        adapter = build_adapter(
+            {"type": "k-adapter", "reads": [1]}, KnowledgeModel.from_pretrained(recipe["backbone"]).backbone.info
+        )
+        save_adapter(tmp_path / "own", adapter, "own")
+        recipe["adapters"] = {"own": str(tmp_path / "own")}
+    run = finetune(Recipe.from_dict(recipe), tmp_path / "run")
+    model = KnowledgeModel.from_pretrained(run.folder)
+    taught = taught_to(records_of(model), [], default_registry())
+    assert taught.texts
+    assert "the model itself" not in taught.unknown
+    model.save_pretrained(tmp_path / "elsewhere")
+    elsewhere = KnowledgeModel.from_pretrained(tmp_path / "elsewhere")
+    unknown = taught_to(records_of(elsewhere), [], default_registry()).unknown
+    assert unknown["the model itself"] == "nothing says what it was trained on"
 
 
 def test_choices_without_the_right_answer(masked, items):

@@ -324,9 +324,19 @@ def test_transformers_own_trainer_and_collator_train_it(task, family, tmp_path):
         str(tmp_path), max_steps=4, per_device_train_batch_size=4, learning_rate=1e-2, report_to=[], use_cpu=True
     )
     collator = DataCollatorForLanguageModeling(tokenizer, mlm=family == "bert")
-    trainer = Trainer(model, arguments, data_collator=collator, train_dataset=rows, eval_dataset=rows)
+    seen = []
+    trainer = Trainer(
+        model,
+        arguments,
+        data_collator=collator,
+        train_dataset=rows,
+        eval_dataset=rows,
+        compute_metrics=lambda scored: seen.append(scored.predictions.shape) or {"scored": 1.0},
+        preprocess_logits_for_metrics=lambda outputs, labels: outputs[0],
+    )
     trainer.train()
     assert np.isfinite(trainer.evaluate()["eval_loss"])
+    assert seen == [(8, len(rows[0]["input_ids"]), model.backbone.model.config.vocab_size)]
     assert model.composition.projections["facts"].weight.any()
 
 
