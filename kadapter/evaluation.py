@@ -65,6 +65,16 @@ def recipe_of(run: Path, data: str | None = None) -> Recipe:
     return recipe.with_options({"source.path": data}) if data is not None else recipe
 
 
+def recipe_to_repeat(run: Path, data: str | None = None) -> Recipe:
+    """Give the recipe by which one process repeats a finished run: its batch is that of all that trained it together.
+
+    Raises:
+        StorageError: there is no finished run.
+    """
+    recipe, processes = recipe_of(run, data), _result_of(run).get("processes", 1)
+    return recipe.with_options({"training.batch_size": processes * recipe.training.batch_size})
+
+
 def _result_of(run: Path) -> dict[str, Any]:
     purpose = f"no finished run in {run} (`kadapter pretrain … --output {run}` makes one)"
     result = read_json(run / "result.json", purpose)

@@ -10,9 +10,14 @@ _SHARDING = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpe
 """What accelerate sets when it starts processes -> what the model is cut up by."""
 
 
+def how_many() -> int:
+    """Give the number of processes that train."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_first() -> bool:
     """Whether this is the first of the processes, or the only one."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return how_many() == 1 or int(os.environ.get("RANK", "0")) == 0
 
 
 def check_whole() -> None:

@@ -186,8 +186,9 @@ def _check_output(stages: Stages, output: Path, resume: bool) -> None:
         raise StorageError(f"there is no run of two stages to resume in {output}; start one without --resume")
     else:
         other = differences(stages.as_dict(), Stages.load(note).as_dict())
-        # Data may have moved: that it is the same is seen by its content.
-        if said := [text for option, text in other.items() if not option.endswith(".source.path")]:
+        # Data may have moved: that it is the same is seen by its content. A store changes no number.
+        kept = (text for option, text in other.items() if not option.endswith((".source.path", ".training.store")))
+        if said := list(kept):
             raise StorageError(f"the run in {output} has other stages: {'; '.join(said)}; resume it with the same ones")
 
 

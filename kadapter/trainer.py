@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import (
@@ -30,7 +31,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.trainer_utils import PredictionOutput
 
 from kadapter.data import Examples
-from kadapter.errors import ConfigError
+from kadapter.errors import ConfigError, StorageError
 from kadapter.features import FrozenStates
 from kadapter.model import KnowledgeModel
 from kadapter.progress import TrainingBar
@@ -172,6 +173,15 @@ class KnowledgeTrainer(Trainer):
             return super().train(*arguments, **options)
         finally:
             self.bar.stop()
+
+    def _save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super()._save_checkpoint(*arguments, **options)
+        # Disks that are full are told of by safetensors and torch each in its own way.
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise StorageError(
+                f"cannot write a checkpoint to {self.args.output_dir}: {error}; make room, and go on with --resume"
+            ) from error
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         tensors = state_dict if state_dict is not None else self.knowledge_model.state_dict()

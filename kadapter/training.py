@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from transformers import set_seed
 
 from kadapter.adapter import Adapter
@@ -21,7 +23,7 @@ from kadapter.files import check_free, read_json, write_json
 from kadapter.memory import PeakMemory
 from kadapter.model import KnowledgeModel
 from kadapter.plots import plot_losses
-from kadapter.processes import check_whole, is_first
+from kadapter.processes import check_whole, how_many, is_first
 from kadapter.recipe import Recipe
 from kadapter.registry import Registry, default_registry
 from kadapter.storage import save_adapter
@@ -92,6 +94,11 @@ def finetune(recipe: Recipe, output: Path | str, resume: bool = False, registry:
     model, examples = assemble(recipe, registry)
     if is_first():
         _start(recipe, model.backbone, examples, output)
+    with _alone(output) if is_first() else nullcontext():
+        return _run_to_its_end(recipe, model, examples, output, registry)
+
+
+def _run_to_its_end(recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path, registry: Registry) -> Run:
     trainer = _trainer(recipe, model, examples, output)
     with states_kept(trainer, recipe.training) as of_store:
         result = _result(recipe, model, examples, trainer, {**_train(trainer, output), **of_store})
@@ -99,6 +106,28 @@ def finetune(recipe: Recipe, output: Path | str, resume: bool = False, registry:
         _finish(recipe, model, trainer, output, result, registry)
     trainer.accelerator.wait_for_everyone()
     return Run(output, result)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Keep others from the run in a folder, whose checkpoints are removed when it is finished.
+
+    Raises:
+        StorageError: another process trains it, or has finished it since this one looked.
+    """
+    lock = FileLock(output / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StorageError(f"another process trains the run in {output}; wait until it has ended") from None
+    try:
+        if (output / "result.json").exists():
+            raise StorageError(f"another process has finished the run in {output}; there is nothing left to do")
+        yield
+    finally:
+        lock.release()
+        if (output / "result.json").exists():
+            (output / ".lock").unlink(missing_ok=True)
 
 
 def assemble(recipe: Recipe, registry: Registry) -> tuple[KnowledgeModel, Examples]:
@@ -174,14 +203,28 @@ def _check_output(recipe: Recipe, output: Path, resume: bool) -> None:
 
 def _start(recipe: Recipe, backbone: Backbone, examples: Examples, output: Path) -> None:
     """Write down what the run starts from; to go on with other data or another backbone would spoil it."""
-    origin = {"content_hash": examples.provenance["content_hash"], "fingerprint": backbone.loaded.fingerprint}
+    origin = {
+        "content_hash": examples.provenance["content_hash"],
+        "fingerprint": backbone.loaded.fingerprint,
+        "processes": how_many(),
+    }
     note = output / "origin.json"
-    if note.exists() and read_json(note, "origin of the run") != origin:
-        raise StorageError(f"data or backbone have changed since the run in {output} was started; start a new one")
-    if not note.exists():
+    if note.exists():
+        _check_origin(origin, {"processes": 1, **read_json(note, "origin of the run")}, output)
+    else:
         # The recipe first: where it is, a run goes on, so that a kill between the two does not block the folder.
         recipe.save(output / "recipe.yaml")
         write_json(note, origin)
+
+
+def _check_origin(now: Mapping[str, Any], then: Mapping[str, Any], output: Path) -> None:
+    if now["processes"] != then["processes"]:
+        raise StorageError(
+            f"the run in {output} was started in {then['processes']} processes, and goes on only in as many: "
+            f"torchrun --nproc-per-node {then['processes']} -m kadapter …; now there is {now['processes']}"
+        )
+    if now != then:
+        raise StorageError(f"data or backbone have changed since the run in {output} was started; start a new one")
 
 
 def _trainer(recipe: Recipe, model: KnowledgeModel, examples: Examples, output: Path) -> KnowledgeTrainer:
@@ -237,6 +280,7 @@ def _result(
         "backbone_parameters": sum(p.numel() for p in model.backbone.parameters()),
         **costs,
         "steps": trainer.state.global_step,
+        "processes": how_many(),
         "versions": versions(),
         **({"from_hub": fetched} if (fetched := _from_hub(model)) else {}),
     }

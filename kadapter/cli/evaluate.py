@@ -44,9 +44,9 @@ def _score(run: Path, splits: list[str], data: str | None) -> dict[str, Any]:
 
 def _compare(run: Path, splits: list[str], seeds: int, output: Path | None, data: str | None) -> dict[str, Any]:
     from kadapter.comparison import compare, subject_of
-    from kadapter.evaluation import recipe_of
+    from kadapter.evaluation import recipe_to_repeat
 
-    recipe = recipe_of(run, data)
+    recipe = recipe_to_repeat(run, data)
     first = recipe.training.seed
     chosen = range(first, first + seeds)
     return compare(recipe, output or run / "controls", chosen, splits=splits, done={(subject_of(recipe), first): run})

@@ -42,7 +42,8 @@ def read_note(folder: Path) -> dict[str, Any] | None:
         note = read_json(folder / NOTE, "feature store")
     except StorageError:
         return None
-    return note if note.get("format") == FORMAT and note.keys() >= _FACTS else None
+    ours = note.get("format") == FORMAT and note.keys() >= _FACTS and isinstance(note["shards"], dict)
+    return note if ours else None
 
 
 def damaged(folder: Path, shards: Mapping[str, str]) -> list[str]:

@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from kadapter import ConfigError, pretrain
+from kadapter import ConfigError, StorageError, pretrain
+from kadapter.evaluation import recipe_to_repeat
 
 TOLERANCE = 1e-5
 """Largest difference between weights after training: sums are made in another order, paddings differ."""
@@ -15,7 +16,7 @@ TOLERANCE = 1e-5
 
 @pytest.fixture(scope="module")
 def plain(recipe):
-    """Without dropout, which each process draws for itself; 32 of the 49 rows train: no batch is cut short."""
+    """Without dropout, whose masks are drawn for each process's part; 32 of the 49 rows train: no batch is cut short."""
     return recipe.with_options(
         {"training.epochs": 2, "training.learning_rate": 1e-3, "task.dropout": 0.0, "source.limit": 49}
     )
@@ -74,6 +75,12 @@ def test_a_model_in_shards_is_refused_before_anything_is_written(recipe, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_rank_without_others_is_no_second_process(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    run = pretrain(recipe.with_options({"training.epochs": 1}), tmp_path / "run")
+    assert run.result == json.loads((tmp_path / "run/result.json").read_text())
+
+
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(plain, together, tensors, tmp_path):
     alone = pretrain(plain, tmp_path / "alone")
@@ -81,6 +88,7 @@ def test_two_processes_train_what_one_does(plain, together, tensors, tmp_path):
     result = json.loads(done.stdout)
     assert result == json.loads((folder / "result.json").read_text())
     assert result["steps"] == alone.result["steps"]
+    assert recipe_to_repeat(folder).training.batch_size == recipe_to_repeat(alone.folder).training.batch_size == 8
     assert result["validation"] == pytest.approx(alone.result["validation"])
     assert sum("/8 " in line for line in done.stderr.splitlines()) == 1, done.stderr
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in alone.folder.iterdir())
@@ -98,6 +106,8 @@ def test_two_processes_go_on_where_two_were_interrupted(plain, launched, togethe
     done = launched(of_each, tmp_path / "run", program=[tmp_path / "interrupted.py"])
     assert done.returncode != 0
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["checkpoint-4"]
+    with pytest.raises(StorageError, match=r"was started in 2 processes, and goes on only in as many: torchrun .* 1$"):
+        pretrain(of_each, tmp_path / "run", resume=True)
     _, resumed = together(of_each, "--resume")
     assert tensors(resumed).keys() == tensors(whole).keys()
     for name, tensor in tensors(resumed).items():

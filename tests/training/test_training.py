@@ -385,6 +385,39 @@ def test_it_may_be_interrupted_before_it_has_written_what_it_is(recipe, tmp_path
     assert (place / "origin.json").exists()
 
 
+HOLDING = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(recipe, half, run, tensors):
+    with subprocess.Popen([sys.executable, "-c", HOLDING, half / ".lock"], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(StorageError, match=r"another process trains the run in .*half; wait until it has ended"):
+            pretrain(recipe, half, resume=True)
+        other.kill()
+    assert (half / "checkpoints").exists()
+    assert same(tensors(pretrain(recipe, half, resume=True).folder), tensors(run.folder))
+    assert {path.name for path in half.iterdir()} == FILES
+
+
+def test_a_checkpoint_that_does_not_fit_is_one_line(recipe, tmp_path, run, tensors):
+    """Files may only be so long here, which fails as a full disk does."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot write a checkpoint to .*; make room, and go on with --resume"):
+            pretrain(recipe.with_options({"training.store": "off"}), tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert same(tensors(pretrain(recipe, tmp_path / "run", resume=True).folder), tensors(run.folder))
+
+
 def test_the_bar_is_left_standing_where_the_run_was_interrupted(recipe, tmp_path, interrupted_at, capsys):
     with interrupted_at(12):
         pretrain(recipe, tmp_path / "run")
