@@ -16,7 +16,7 @@ TOLERANCE = 1e-5
 
 @pytest.fixture(scope="module")
 def plain(recipe):
-    """Without dropout, whose masks are drawn for each process's part; 32 of the 49 rows train: no batch is cut short."""
+    """Without dropout, whose masks each process draws; 32 of the 49 rows train: no batch is cut short."""
     return recipe.with_options(
         {"training.epochs": 2, "training.learning_rate": 1e-3, "task.dropout": 0.0, "source.limit": 49}
     )
