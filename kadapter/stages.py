@@ -187,8 +187,8 @@ def _check_output(stages: Stages, output: Path, resume: bool) -> None:
     else:
         other = differences(stages.as_dict(), Stages.load(note).as_dict())
         # Data may have moved: that it is the same is seen by its content. A store changes no number.
-        kept = (text for option, text in other.items() if not option.endswith((".source.path", ".training.store")))
-        if said := list(kept):
+        may = (".source.path", ".training.store", ".training.store_limit")
+        if said := [text for option, text in other.items() if not option.endswith(may)]:
             raise StorageError(f"the run in {output} has other stages: {'; '.join(said)}; resume it with the same ones")
 
 

@@ -170,6 +170,13 @@ def test_the_data_may_have_moved_between_the_stages(said, half, data, tmp_path, 
     assert held(half / "members") == before
 
 
+@pytest.mark.parametrize(("option", "value"), [("store", "off"), ("store_limit", "1GB")])
+def test_the_store_may_be_another_between_the_stages(said, half, held, option, value):
+    before = held(half / "members")
+    assert fuse(Stages.from_dict(changed(said, ["target", "training", option], value)), half, resume=True).result
+    assert held(half / "members") == before
+
+
 @pytest.mark.parametrize(
     ("path", "value", "difference"),
     [
